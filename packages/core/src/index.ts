@@ -1,0 +1,7 @@
+export { CodedError, describeError } from "./error.ts";
+export { silentLogger } from "./logger.ts";
+export { sleep, systemClock } from "./clock.ts";
+export { untilShutdown } from "./shutdown.ts";
+export type { LogFields, Logger } from "./logger.ts";
+export type { Clock, Timer } from "./clock.ts";
+export type { ShutdownSignal } from "./shutdown.ts";
