@@ -1,1 +1,11 @@
-export {};
+export { customResourceDefinitions } from "./api/kinds.ts";
+export { group, version } from "./api/define-kind.ts";
+export type { CustomResourceDefinition, ObjectMeta } from "./api/define-kind.ts";
+export type { Condition } from "./api/schema.ts";
+export type { Provider } from "./api/provider.ts";
+export type { VirtualMachine } from "./api/virtual-machine.ts";
+export type { VMClass } from "./api/vm-class.ts";
+export type { VMImage } from "./api/vm-image.ts";
+export type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
+export type { VMSnapshot } from "./api/vm-snapshot.ts";
+export type { VMClone } from "./api/vm-clone.ts";
