@@ -17,7 +17,7 @@ describe("customResourceDefinitions", () => {
 
   it("uses only patterns that compile", () => {
     const patterns = [...JSON.stringify(customResourceDefinitions()).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)];
-    expect(patterns.length).toBeGreaterThan(100);
+    expect(patterns.length).toBeGreaterThan(50);
     for (const [, pattern] of patterns) expect(() => new RegExp(JSON.parse(pattern as string) as string)).not.toThrow();
   });
 
