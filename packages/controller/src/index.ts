@@ -1,1 +1,23 @@
-export {};
+export { ControllerError } from "./error.ts";
+export { again, done, failure, terminal } from "./result.ts";
+export {
+  and,
+  annotationsChanged,
+  generationChanged,
+  labelsChanged,
+  not,
+  or,
+  resourceVersionChanged,
+} from "./predicates.ts";
+export { createController } from "./controller.ts";
+export { createWorkQueue } from "./work-queue.ts";
+export { ownerRequests, watch } from "./watches.ts";
+export { runControllers } from "./run-controllers.ts";
+export type { Controller, ControllerOptions, ControllerTelemetry, ReconcileContext, Reconciled } from "./controller.ts";
+export type { ControllerErrorCode } from "./error.ts";
+export type { Predicate } from "./predicates.ts";
+export type { QueueInstruments } from "./queue-metrics.ts";
+export type { ReconcileOutcome, Result } from "./result.ts";
+export type { Request, Watch, WatchSettings } from "./watches.ts";
+export type { RunControllersOptions } from "./run-controllers.ts";
+export type { WorkItem, WorkQueue, WorkQueueOptions } from "./work-queue.ts";

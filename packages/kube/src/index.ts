@@ -1,1 +1,33 @@
-export {};
+export { KubeError, isKubeError } from "./error.ts";
+export { apiVersionOf, compareResourceVersions, keyOf } from "./objects.ts";
+export { createEventRecorder } from "./event-recorder.ts";
+export { createInformer } from "./informer.ts";
+export { createKubeClient } from "./client.ts";
+export { createLeaderElector } from "./leader-elector.ts";
+export { loadKubeConfig } from "./kubeconfig.ts";
+export type {
+  CallOptions,
+  DeleteOptions,
+  ListOptions,
+  PatchOptions,
+  ResourceClient,
+  WatchEvent,
+  WatchOptions,
+  WriteOptions,
+} from "./resource.ts";
+export type { Credentials, KubeAuth, KubeConnection } from "./connection.ts";
+export type { EventRecorder, EventRecorderOptions, ObjectEvent } from "./event-recorder.ts";
+export type { Informer, InformerEvent, InformerOptions, InformerStatus } from "./informer.ts";
+export type { KubeClient, KubeClientOptions, KubeRequest } from "./client.ts";
+export type { KubeErrorCode, KubeErrorDetails } from "./error.ts";
+export type {
+  KubeList,
+  KubeObject,
+  KubeStatus,
+  ObjectKey,
+  ObjectMeta,
+  OwnerReference,
+  ResourceDefinition,
+} from "./objects.ts";
+export type { LeaderElectionInstruments, LeaderElector, LeaderElectorOptions, LeaderTerm } from "./leader-elector.ts";
+export type { LoadKubeConfigOptions } from "./kubeconfig.ts";

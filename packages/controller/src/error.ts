@@ -1,0 +1,11 @@
+import { CodedError } from "@almanac/core";
+
+export type ControllerErrorCode =
+  /** An option does not make sense. */
+  | "invalid_options"
+  /** A reconcile ran longer than its timeout. */
+  | "reconcile_timeout"
+  /** The controller stops; what runs is asked to end. */
+  | "stopping";
+
+export class ControllerError extends CodedError<ControllerErrorCode> {}
