@@ -1,1 +1,1 @@
-export {};
+export type { LogLevel, LogOptions, Telemetry, TelemetryOptions } from "./types.ts";

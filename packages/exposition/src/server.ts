@@ -1,0 +1,205 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describeError, silentLogger, systemClock, type Clock, type Logger } from "@almanac/core";
+import { ExpositionError } from "./error.ts";
+import type { Health, HealthChecks } from "./health.ts";
+import type { PrometheusReader } from "./reader.ts";
+import type { Format } from "./write.ts";
+
+/** One page served. */
+export interface Scrape {
+  readonly format: Format;
+  /** From the request to the finished page, the sending apart. */
+  readonly durationSeconds: number;
+  /** Size of the page before compression. */
+  readonly bytes: number;
+}
+
+export interface MetricsServerOptions {
+  /** Address to listen on. Default: 127.0.0.1. */
+  readonly host?: string;
+  /** Default: 0, any free port. */
+  readonly port?: number;
+  /** What `/healthz` and `/readyz` tell. Default: always ok. */
+  readonly health?: Health;
+  readonly logger?: Logger;
+  /** Called after each page of `GET /metrics`. Must not throw. */
+  readonly onScrape?: (scrape: Scrape) => void;
+  /** Closes the server when it aborts. */
+  readonly signal?: AbortSignal;
+  /** Connections beyond this number are refused. Default: 128. */
+  readonly maxConnections?: number;
+  /** How long a client may take to send a request (its headers: half of it). Default: 10,000. */
+  readonly requestTimeoutMs?: number;
+  /** How long a client may take to fetch an answer before it is cut off. Default: 30,000. */
+  readonly responseTimeoutMs?: number;
+  /** How long `close()` waits for running requests before it cuts them off. Default: 2,000. */
+  readonly closeTimeoutMs?: number;
+  readonly clock?: Clock;
+}
+
+/** A running endpoint. Disposing of it is the same as `close()`. */
+export interface MetricsServer extends AsyncDisposable {
+  /** Base address, e.g. `http://127.0.0.1:8080`. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends idle connections at once, running requests when they are done or `closeTimeoutMs` is over. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves `/metrics`, `/healthz` and `/readyz` (JSON naming each check, 503 when one fails) and an index page. Slow clients, large
+ * requests, many connections and requests with a body are bounded or refused. When nothing can be collected the answer is 500, never
+ * an empty page.
+ *
+ * @throws ExpositionError `address_in_use`, `listen_failed`, `invalid_options`.
+ */
+export async function startMetricsServer(
+  reader: PrometheusReader,
+  options: MetricsServerOptions = {},
+): Promise<MetricsServer> {
+  const { host = "127.0.0.1", port = 0, signal, logger = silentLogger, clock = systemClock } = options;
+  const {
+    maxConnections = 128,
+    requestTimeoutMs = 10_000,
+    responseTimeoutMs = 30_000,
+    closeTimeoutMs = 2_000,
+  } = options;
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    throw new ExpositionError("invalid_options", `port must be a whole number from 0 to 65535, got ${port}`);
+  }
+  for (const [name, value] of Object.entries({ maxConnections, requestTimeoutMs, responseTimeoutMs, closeTimeoutMs })) {
+    if (!(value > 0)) throw new ExpositionError("invalid_options", `${name} must be positive, got ${value}`);
+  }
+  signal?.throwIfAborted();
+
+  const answer = createHandler(reader, { health: options.health, onScrape: options.onScrape, logger, clock });
+  const limits = {
+    maxHeaderSize: 16_384,
+    headersTimeout: Math.ceil(requestTimeoutMs / 2),
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
+    // Longer than the usual scrape interval of a minute; else every scrape would open a connection, and some would meet a closing one.
+    keepAliveTimeout: 90_000,
+  };
+  function handle(request: IncomingMessage, response: ServerResponse): void {
+    const cut = clock.setTimeout(() => request.socket.destroy(), responseTimeoutMs, { keepAlive: false });
+    response.once("close", () => cut.cancel());
+    void answer(request, response);
+  }
+  const server = createServer(limits, handle);
+  // Otherwise Node would invite the body that is about to be refused.
+  server.on("checkContinue", handle);
+  server.maxConnections = maxConnections;
+  await listen(server, host, port);
+
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= stop());
+  async function stop(): Promise<void> {
+    signal?.removeEventListener("abort", onAbort);
+    const cut = clock.setTimeout(() => server.closeAllConnections(), closeTimeoutMs);
+    // Also ends idle connections.
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    cut.cancel();
+  }
+  function onAbort(): void {
+    void close();
+  }
+  signal?.addEventListener("abort", onAbort, { once: true });
+
+  const address = server.address() as AddressInfo;
+  const url = `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
+  logger.info("serving metrics and health", { url });
+  return { url, port: address.port, close, [Symbol.asyncDispose]: close };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error): void => reject(ExpositionError.fromListen(error, host, port));
+    server.once("error", onError);
+    server.listen({ host, port }, () => {
+      server.off("error", onError);
+      resolve();
+    });
+  });
+}
+
+interface HandlerOptions {
+  readonly health: Health | undefined;
+  readonly onScrape: ((scrape: Scrape) => void) | undefined;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+function createHandler(reader: PrometheusReader, options: HandlerOptions) {
+  const { health, onScrape, logger, clock } = options;
+
+  async function metrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const startedAt = clock.monotonic();
+    try {
+      const page = await reader.render({
+        accept: request.headers.accept,
+        acceptEncoding: request.headers["accept-encoding"]?.toString(),
+      });
+      if (page.contentEncoding !== undefined) response.setHeader("content-encoding", page.contentEncoding);
+      response.setHeader("vary", "Accept, Accept-Encoding");
+      send(response, 200, page.contentType, page.body);
+      if (request.method !== "GET") return;
+      onScrape?.({ format: page.format, durationSeconds: (clock.monotonic() - startedAt) / 1000, bytes: page.size });
+    } catch (thrown) {
+      logger.error("no metrics could be collected", { error: describeError(thrown) });
+      send(response, 500, plain, `no metrics could be collected: ${describeError(thrown)}\n`);
+    }
+  }
+
+  async function probe(checks: HealthChecks | undefined, response: ServerResponse): Promise<void> {
+    const report = (await checks?.run()) ?? { ok: true, checks: {} };
+    const states = Object.entries(report.checks).map(([name, state]) => [name, state === true ? "ok" : state]);
+    const body = { status: report.ok ? "ok" : "failing", checks: Object.fromEntries(states) as Record<string, string> };
+    send(response, report.ok ? 200 : 503, "application/json; charset=utf-8", `${JSON.stringify(body)}\n`);
+  }
+
+  return async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.setHeader("cache-control", "no-store");
+    response.setHeader("x-content-type-options", "nosniff");
+    if (hasBody(request)) {
+      // The rest of the body would be read as the next request.
+      response.setHeader("connection", "close");
+      response.once("finish", () => request.socket.destroySoon());
+      return send(response, 413, plain, "a request here has no body\n");
+    }
+    const path = request.url?.split("?", 1)[0];
+    if (path !== "/" && path !== "/metrics" && path !== "/healthz" && path !== "/readyz") {
+      return send(response, 404, plain, "not found; there are /metrics, /healthz and /readyz\n");
+    }
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("allow", "GET, HEAD");
+      return send(response, 405, plain, "only GET and HEAD are answered\n");
+    }
+    if (path === "/metrics") return await metrics(request, response);
+    if (path === "/healthz") return await probe(health?.liveness, response);
+    if (path === "/readyz") return await probe(health?.readiness, response);
+    return send(response, 200, "text/html; charset=utf-8", indexPage);
+  };
+}
+
+const plain = "text/plain; charset=utf-8";
+
+const indexPage = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Metrics and health</title></head><body><ul>
+<li><a href="/metrics">/metrics</a></li><li><a href="/healthz">/healthz</a></li><li><a href="/readyz">/readyz</a></li>
+</ul></body></html>
+`;
+
+function hasBody(request: IncomingMessage): boolean {
+  const length = request.headers["content-length"];
+  return request.headers["transfer-encoding"] !== undefined || (length !== undefined && Number(length) !== 0);
+}
+
+/** Headers and body in one piece; a client that is gone by now gets nothing. */
+function send(response: ServerResponse, status: number, contentType: string, body: string | Uint8Array): void {
+  if (response.destroyed || response.headersSent) return;
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  response.writeHead(status, { "content-type": contentType, "content-length": bytes.byteLength });
+  response.end(bytes);
+}
