@@ -1,0 +1,67 @@
+import { stack } from "@almanac/catalog";
+import type { Family, ViolationReason } from "@almanac/catalog";
+import { describeError } from "@almanac/core";
+import type { Logger } from "@almanac/core";
+import type { Counter, MeterProvider } from "@opentelemetry/api";
+import { meterOf } from "./meter.ts";
+
+/** Counts what went wrong while recording and says it once, so that a mistake in a hot path does not flood the log. */
+export interface Reporter {
+  /** A measurement was repaired or dropped. `topic` tells complaints with the same reason apart; it must come from a small set. */
+  violation(family: Family, reason: ViolationReason, topic: string, describe: () => Record<string, unknown>): void;
+  /** The provider itself threw; nothing is counted, since counting would go through it as well. */
+  providerFailed(family: Family, error: unknown): void;
+  /** A source of measurements failed during a collection. */
+  sourceFailed(source: string): void;
+}
+
+/** A reporter whose counters belong to the `stack` catalog, on the same provider as the instruments it serves. */
+export function createReporter(meterProvider: MeterProvider, logger: Logger): Reporter {
+  const warned = new Set<string>();
+  const violations = lazyCounter(meterProvider, stack.families.almanac_catalog_violations_total);
+  const collectionErrors = lazyCounter(meterProvider, stack.families.almanac_collection_errors_total);
+
+  function warnOnce(key: string, message: string, fields: () => Record<string, unknown>): void {
+    if (warned.has(key)) return;
+    warned.add(key);
+    logger.warn(message, fields());
+  }
+
+  return {
+    violation(family, reason, topic, describe) {
+      violations(family, { family: family.name, reason });
+      warnOnce(
+        `${family.name}\n${reason}\n${topic}`,
+        "a measurement does not fit the catalog; further ones like it are only counted",
+        () => ({
+          family: family.name,
+          reason,
+          ...describe(),
+        }),
+      );
+    },
+    providerFailed,
+    sourceFailed(source) {
+      collectionErrors(undefined, { source });
+    },
+  };
+
+  function providerFailed(family: Family, error: unknown): void {
+    warnOnce(`${family.name}\nprovider`, "the meter provider failed; the measurement is lost", () => ({
+      family: family.name,
+      error: describeError(error),
+    }));
+  }
+
+  function lazyCounter(provider: MeterProvider, own: Family) {
+    let counter: Counter | undefined;
+    return (family: Family | undefined, labels: Record<string, string>): void => {
+      try {
+        counter ??= meterOf(provider, own).createCounter(own.name, { description: own.help });
+        counter.add(1, labels);
+      } catch (error) {
+        providerFailed(family ?? own, error);
+      }
+    };
+  }
+}
