@@ -1,12 +1,15 @@
-import type { TextMapPropagator, TracerProvider } from "@opentelemetry/api";
+import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import type { Attributes, Context, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
+import { describeError, silentLogger } from "@almanac/core";
 import type { Logger } from "@almanac/core";
 import type { GrpcCode } from "./grpc-code.ts";
 
-/** Labels of both call duration histograms: OpenTelemetry's RPC attributes with Prometheus' spelling. */
+/** Labels of both call duration histograms: OpenTelemetry's RPC attributes in Prometheus' spelling. */
 export interface CallLabels {
+  /** `package.Service/Method`. */
   readonly rpc_method: string;
   readonly rpc_system_name: "grpc";
-  /** The status of a call that failed, "" of one that did not. */
+  /** The status of a call that failed, "" (for Prometheus: no label) of one that did not. */
   readonly error_type: string;
   readonly rpc_status_code: GrpcCode;
 }
@@ -30,4 +33,132 @@ export interface CallRecord {
   readonly method: string;
   readonly code: GrpcCode;
   readonly durationSeconds: number;
+}
+
+/** The hooks both interceptors offer. */
+export interface CallHooks {
+  /** Shown name, `package.Service/Method`, of a path such as `/provider.v1.Provider/Create`. Default: the path's own. */
+  methodName?(path: string): string;
+  /** Called once per call, after it was recorded, inside the span's context. */
+  onCall?(call: CallRecord): void;
+}
+
+/** A method under its full, shown name and that name's halves. */
+export interface MethodName {
+  readonly full: string;
+  readonly service: string;
+  readonly method: string;
+}
+
+/** A call under observation. */
+export interface ObservedCall {
+  /** The parent context with the call's span in it. */
+  readonly context: Context;
+  readonly ended: boolean;
+  /** Records the measurement, ends the span, tells `onCall`. Only the first time; never throws. */
+  end(code: GrpcCode, details: string): void;
+}
+
+export interface CallObserver {
+  name(path: string): MethodName;
+  start(name: MethodName, parent: Context, attributes: Attributes): ObservedCall;
+  /** Runs a hook the caller gave; what it throws is logged and replaced by `fallback`. */
+  guard<T>(hook: string, fallback: T, run: () => T): T;
+}
+
+// Of the other codes a server says that the caller did wrong (OpenTelemetry semantic conventions 1.45.0, gRPC server span).
+const serverFaults: ReadonlySet<GrpcCode> = new Set([
+  "UNKNOWN",
+  "DEADLINE_EXCEEDED",
+  "UNIMPLEMENTED",
+  "INTERNAL",
+  "UNAVAILABLE",
+  "DATA_LOSS",
+]);
+
+/**
+ * What both interceptors share: span, measurement and hook of a call, each exactly once. Names, attributes and what counts as an
+ * error follow the RPC part of the OpenTelemetry semantic conventions 1.45.0 (release candidate): `rpc.method` is the full name,
+ * for a client every status but OK is an error, for a server those that are its own fault.
+ */
+export function createCallObserver(
+  side: "client" | "server",
+  telemetry: GrpcTelemetry,
+  hooks: CallHooks,
+): CallObserver {
+  const { stack, logger = silentLogger } = telemetry;
+  const tracer = telemetry.tracerProvider.getTracer("@almanac/grpc");
+  const client = side === "client";
+  const durations = client ? stack.rpc_client_call_duration_seconds : stack.rpc_server_call_duration_seconds;
+
+  function guard<T>(hook: string, fallback: T, run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      logger.error("A hook of the gRPC interceptor threw", { hook, error: describeError(error) });
+      return fallback;
+    }
+  }
+
+  return {
+    guard,
+    name: (path) => splitName(guard("methodName", path, () => hooks.methodName?.(path) ?? path)),
+    start(name, parent, attributes) {
+      const startedAt = performance.now();
+      const span = tracer.startSpan(
+        name.full,
+        {
+          kind: client ? SpanKind.CLIENT : SpanKind.SERVER,
+          attributes: { "rpc.system.name": "grpc", "rpc.method": name.full, ...attributes },
+        },
+        parent,
+      );
+      const spanContext = trace.setSpan(parent, span);
+      let ended = false;
+      return {
+        context: spanContext,
+        get ended() {
+          return ended;
+        },
+        end(code, details) {
+          if (ended) return;
+          ended = true;
+          const durationSeconds = (performance.now() - startedAt) / 1000;
+          const failed = client ? code !== "OK" : serverFaults.has(code);
+          span.setAttribute("rpc.response.status_code", code);
+          if (failed) {
+            span.setAttribute("error.type", code);
+            span.setStatus({ code: SpanStatusCode.ERROR, message: details });
+          }
+          // Inside the span's context and before its end: that is where an exemplar looks for its trace.
+          context.with(spanContext, () => {
+            durations.record(durationSeconds, {
+              rpc_method: name.full,
+              rpc_system_name: "grpc",
+              error_type: failed ? code : "",
+              rpc_status_code: code,
+            });
+            const record = { service: name.service, method: name.method, code, durationSeconds };
+            guard("onCall", undefined, () => hooks.onCall?.(record));
+          });
+          span.end();
+        },
+      };
+    },
+  };
+}
+
+function splitName(path: string): MethodName {
+  const full = path.startsWith("/") ? path.slice(1) : path;
+  const slash = full.lastIndexOf("/");
+  return { full, service: slash < 0 ? "" : full.slice(0, slash), method: full.slice(slash + 1) };
+}
+
+/** `server.address` and `server.port` of a channel target (`dns:host:1`, `unix:/path`) or an authority (`host:1`). */
+export function serverAttributes(target: string): Attributes {
+  const path = target.replace(/^(?:dns|ipv4|ipv6|unix|unix-abstract):(?:\/\/[^/]*\/)?/, "");
+  const match = /^(?:\[(?<ipv6>[^\]]+)\]|(?<host>[^:]+))(?::(?<port>\d{1,5}))?$/.exec(path);
+  const address = match?.groups?.["ipv6"] ?? match?.groups?.["host"] ?? path;
+  const port = match?.groups?.["port"];
+  return { "server.address": address, ...(port === undefined ? {} : { "server.port": Number(port) }) };
 }
