@@ -1,22 +1,27 @@
-import type { Clock, Logger } from "@almanac/core";
+import { arch, platform } from "node:os";
+import { silentLogger, sleep, systemClock, type Clock, type Logger } from "@almanac/core";
 import type { KubeConnection } from "./connection.ts";
+import { KubeError } from "./error.ts";
 import type { KubeObject, ResourceDefinition } from "./objects.ts";
-import type { ResourceClient } from "./resource.ts";
+import { createResourceClient, type ResourceClient } from "./resource.ts";
+import { createTokenBucket } from "./token-bucket.ts";
+import { createTransport, type Answer } from "./transport.ts";
+import { splitLines } from "./lines.ts";
 
 export interface KubeClientOptions {
   readonly logger?: Logger;
-  /** Default: `almanac/<version> (linux/x64)`. */
+  /** Its first word is the default field manager. Default: `almanac (linux/x64)`. */
   readonly userAgent?: string;
   readonly clock?: Clock;
-  /** Longest time a request may take, watches apart. Default: 30,000. */
+  /** Longest time a request may take with all its retries; for a watch, until its headers. Default: 30,000. */
   readonly timeoutMs?: number;
   /** Client-side limit, in requests per second. Default: none, the server's priority and fairness decides. */
   readonly rateLimit?: { readonly qps: number; readonly burst: number };
-  /** Retries of a request that the server throttled (429 with Retry-After) or that a broken connection cost, if it is a GET. Default: 5. */
+  /** Retries of a request that the server throttled (429 or 5xx with Retry-After), or that lost its connection if it is a GET. Default: 5. */
   readonly retries?: number;
   /** Longest answer. Default: 256 MiB. */
   readonly maxResponseBytes?: number;
-  /** Longest line of a watch. Default: 16 MiB. */
+  /** Longest line of a watch. Default: 16 MiB, ten times what etcd takes. */
   readonly maxLineBytes?: number;
 }
 
@@ -30,22 +35,139 @@ export interface KubeRequest {
   readonly body?: unknown;
   /** Default: `application/json`. */
   readonly contentType?: string;
-  readonly signal?: AbortSignal;
-  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number | undefined;
 }
 
-export interface KubeClient extends AsyncDisposable {
+export interface StreamRequest extends KubeRequest {
+  /** No byte for so long ends the stream with `timeout`. Default: never. */
+  readonly idleTimeoutMs?: number | undefined;
+}
+
+/** One connection pool to one API server. Disposing it ends whatever is under way with `cancelled`. */
+export interface KubeClient extends Disposable {
   /** Without a trailing slash. */
   readonly server: string;
   /** Namespace for keys that name none. */
   readonly namespace: string;
-  /** Field manager for writes that name none: the first word of the user agent. */
+  /** Field manager for writes that name none. */
   readonly fieldManager: string;
   /** The decoded answer. Rejects with KubeError. */
   request<R>(request: KubeRequest): Promise<R>;
-  /** One parsed JSON value per line of a streamed answer, with no limit in time but `idleTimeoutMs`. */
-  lines(request: KubeRequest & { readonly idleTimeoutMs?: number }): AsyncGenerator<unknown, void, undefined>;
+  /** One parsed JSON value per line of a streamed answer. Throws KubeError. Break out of it to close the connection. */
+  stream(request: StreamRequest): AsyncGenerator<unknown, void, undefined>;
   resource<T extends KubeObject>(definition: ResourceDefinition): ResourceClient<T>;
 }
 
-export declare function createKubeClient(connection: KubeConnection, options?: KubeClientOptions): KubeClient;
+/** A longer Retry-After is left to the caller, who has something better to do than to wait. */
+const longestRetryAfterMs = 30_000;
+
+/** Throws KubeError `invalid_options` for a server that is not an http or https URL. Connects at the first request only. */
+export function createKubeClient(connection: KubeConnection, options: KubeClientOptions = {}): KubeClient {
+  const { clock = systemClock, logger = silentLogger, timeoutMs = 30_000, retries = 5 } = options;
+  const userAgent = options.userAgent ?? `almanac (${platform()}/${arch()})`;
+  const closing = new AbortController();
+  const transport = createTransport(connection, {
+    clock,
+    userAgent,
+    maxResponseBytes: options.maxResponseBytes ?? 256 * 1024 * 1024,
+  });
+  const limiter =
+    options.rateLimit === undefined
+      ? undefined
+      : createTokenBucket({ perSecond: options.rateLimit.qps, burst: options.rateLimit.burst }, clock);
+
+  /** Sends until there is an answer that is not an error, or an error that another try does not mend. */
+  async function send(request: KubeRequest, mode: "whole" | "stream"): Promise<Answer> {
+    const signal = request.signal === undefined ? closing.signal : AbortSignal.any([closing.signal, request.signal]);
+    const deadline = clock.monotonic() + (request.timeoutMs ?? timeoutMs);
+    const what = `${request.method} ${request.path}`;
+    let refreshed = false;
+    let refresh = false;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await limiter?.take(signal);
+        return await transport.send(request, { mode, signal, timeoutMs: deadline - clock.monotonic(), refresh });
+      } catch (thrown) {
+        refresh = false;
+        const error = signal.aborted ? cancelled(what, signal) : KubeError.from(thrown);
+        // 401 comes before anything is carried out, so even a POST may be sent again, once, with credentials read anew.
+        if (error.code === "unauthorized" && connection.auth !== undefined && !refreshed) {
+          refreshed = refresh = true;
+          continue;
+        }
+        const waitMs = retryDelay(error, request.method, attempt);
+        if (waitMs === undefined || attempt >= retries || clock.monotonic() + waitMs >= deadline) throw error;
+        logger.debug("retrying a Kubernetes request", {
+          request: what,
+          code: error.code,
+          attempt: attempt + 1,
+          waitMs,
+        });
+        await sleep(waitMs, { clock, signal }).catch(() => {
+          throw cancelled(what, signal);
+        });
+      }
+    }
+  }
+
+  const client: KubeClient = {
+    server: transport.server,
+    namespace: connection.namespace ?? "default",
+    fieldManager: /^[^\s/]+/.exec(userAgent)?.[0] ?? "almanac",
+    async request<R>(request: KubeRequest) {
+      const answer = await send(request, "whole");
+      return parse(answer.body, `${request.method} ${request.path}`) as R;
+    },
+    async *stream(request) {
+      const what = `${request.method} ${request.path}`;
+      const answer = await send(request, "stream");
+      try {
+        const idle = request.idleTimeoutMs;
+        for await (const line of splitLines(answer.chunks(idle), options.maxLineBytes ?? 16 * 1024 * 1024))
+          yield parse(line, what);
+      } catch (thrown) {
+        if (closing.signal.aborted) throw cancelled(what, closing.signal);
+        if (request.signal?.aborted) throw cancelled(what, request.signal);
+        throw KubeError.from(thrown);
+      } finally {
+        answer.close();
+      }
+    },
+    resource: <T extends KubeObject>(definition: ResourceDefinition) => createResourceClient<T>(client, definition),
+    [Symbol.dispose]() {
+      closing.abort(new KubeError("cancelled", "the client was closed"));
+      transport.close();
+    },
+  };
+  return client;
+}
+
+function retryDelay(error: KubeError, method: string, attempt: number): number | undefined {
+  // The server says when, so it has not carried out the request. Source: client-go, rest.Request.
+  const throttled = error.httpStatus === 429 || (error.httpStatus !== undefined && error.httpStatus >= 500);
+  if (throttled && error.retryAfterMs !== undefined)
+    return error.retryAfterMs <= longestRetryAfterMs ? error.retryAfterMs : undefined;
+  // No status: the connection broke. Only a GET is known to be harmless twice.
+  if (error.code === "unavailable" && error.httpStatus === undefined && method === "GET" && connectionLost(error))
+    return 100 * 2 ** attempt;
+  return undefined;
+}
+
+function connectionLost(error: KubeError): boolean {
+  const cause = error.cause;
+  return cause instanceof Error && "code" in cause && (cause.code === "ECONNRESET" || cause.code === "EPIPE");
+}
+
+function cancelled(what: string, signal: AbortSignal): KubeError {
+  return new KubeError("cancelled", `${what} was cancelled`, { cause: signal.reason });
+}
+
+function parse(bytes: Buffer, what: string): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    // Neither the text nor the parser's quote of it: an answer may hold a Secret.
+    throw new KubeError("protocol", `${what}: the answer is not JSON (${bytes.length} bytes)`);
+  }
+}

@@ -10,10 +10,10 @@ export interface Credentials {
 /** Source of credentials. Holds them in a closure, so that a logged connection shows none. */
 export interface KubeAuth {
   /** With `refresh` the last ones were refused (401): read or fetch them anew. */
-  credentials(options: { readonly refresh: boolean; readonly signal?: AbortSignal }): Promise<Credentials>;
+  credentials(options: { readonly refresh: boolean }): Promise<Credentials>;
 }
 
-/** Where the API server is and how to talk to it. Contains no secret that is visible to a logger. */
+/** Where the API server is and how to talk to it. Contains no secret that a logger could print. */
 export interface KubeConnection {
   /** `https://host:port`, path allowed. */
   readonly server: string;
@@ -26,4 +26,9 @@ export interface KubeConnection {
   readonly insecureSkipTlsVerify?: boolean;
   /** Default: anonymous. */
   readonly auth?: KubeAuth;
+}
+
+/** A token that never changes. */
+export function bearerToken(token: string): KubeAuth {
+  return { credentials: () => Promise.resolve({ authorization: `Bearer ${token}` }) };
 }

@@ -2,8 +2,10 @@ export { KubeError, isKubeError } from "./error.ts";
 export { apiVersionOf, compareResourceVersions, keyOf } from "./objects.ts";
 export { createEventRecorder } from "./event-recorder.ts";
 export { createInformer } from "./informer.ts";
+export { bearerToken } from "./connection.ts";
 export { createKubeClient } from "./client.ts";
 export { createLeaderElector } from "./leader-elector.ts";
+export { createTokenBucket } from "./token-bucket.ts";
 export { loadKubeConfig } from "./kubeconfig.ts";
 export type {
   CallOptions,
@@ -17,8 +19,9 @@ export type {
 } from "./resource.ts";
 export type { Credentials, KubeAuth, KubeConnection } from "./connection.ts";
 export type { EventRecorder, EventRecorderOptions, ObjectEvent } from "./event-recorder.ts";
-export type { Informer, InformerEvent, InformerOptions, InformerStatus } from "./informer.ts";
-export type { KubeClient, KubeClientOptions, KubeRequest } from "./client.ts";
+export type { Informer, InformerOptions, InformerStatus } from "./informer.ts";
+export type { InformerEvent } from "./cache.ts";
+export type { KubeClient, KubeClientOptions, KubeRequest, StreamRequest } from "./client.ts";
 export type { KubeErrorCode, KubeErrorDetails } from "./error.ts";
 export type {
   KubeList,
@@ -31,3 +34,4 @@ export type {
 } from "./objects.ts";
 export type { LeaderElectionInstruments, LeaderElector, LeaderElectorOptions, LeaderTerm } from "./leader-elector.ts";
 export type { LoadKubeConfigOptions } from "./kubeconfig.ts";
+export type { TokenBucket } from "./token-bucket.ts";

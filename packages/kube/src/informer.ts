@@ -1,21 +1,17 @@
-import type { Clock, Logger } from "@almanac/core";
-import type { KubeObject, ResourceDefinition } from "./objects.ts";
+import { silentLogger, systemClock, type Clock, type Logger, type Timer } from "@almanac/core";
+import { createCache, type InformerEvent } from "./cache.ts";
+import { KubeError } from "./error.ts";
+import { keyOf, type KubeObject, type ResourceDefinition } from "./objects.ts";
+import { runReflector, type ReflectorHealth } from "./reflector.ts";
 import type { ResourceClient } from "./resource.ts";
-
-export type InformerEvent<T> =
-  /** `initial`: it was there at the first list, or when the handler was added. */
-  | { readonly type: "add"; readonly object: T; readonly initial: boolean }
-  /** `resync`: nothing changed, `old` and `object` are the same. */
-  | { readonly type: "update"; readonly old: T; readonly object: T; readonly resync: boolean }
-  /** `finalStateUnknown`: the deletion itself was missed; `object` is the last state seen. */
-  | { readonly type: "delete"; readonly object: T; readonly finalStateUnknown: boolean };
+import { createStore } from "./store.ts";
 
 export interface InformerOptions<T> {
   /** Default: all namespaces. */
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
-  /** Values by which `byIndex` finds an object. One that throws is logged and indexes nothing. */
+  /** Values by which `byIndex` finds an object. One that throws is logged and indexes nothing. `namespace` is built in. */
   readonly indexers?: Readonly<Record<string, (object: T) => readonly string[]>>;
   readonly clock?: Clock;
   readonly logger?: Logger;
@@ -31,24 +27,28 @@ export interface InformerOptions<T> {
 
 export interface InformerStatus {
   readonly synced: boolean;
-  /** Wall-clock time, in milliseconds since the epoch, of the last answer, event or bookmark. */
+  /** Wall-clock time, in milliseconds since the epoch, of the last list, event or bookmark. */
   readonly lastActivityMs: number | undefined;
   /** Failures since the last healthy watch. */
   readonly failures: number;
+  /** Why the last list or watch ended; undefined when it ended as it should. */
   readonly lastError: Error | undefined;
   readonly objects: number;
   readonly resourceVersion: string | undefined;
 }
 
-/** A local copy of a resource's objects that follows the server. */
+/** A local copy of a resource's objects that follows the server. What it hands out is shared: copy before changing. */
 export interface Informer<T extends KubeObject> {
   readonly definition: ResourceDefinition;
-  /** Lists and watches until `signal` aborts, and never ends by itself. A second call is an error. */
+  /** Lists and watches until `signal` aborts, and never ends by itself. A second call throws `invalid_options`. */
   start(signal: AbortSignal): void;
-  /** Resolves after the first complete list was delivered to the handlers. Rejects with the signal's reason. */
+  /** True once `start` was called. */
+  readonly started: boolean;
+  /** Resolves after the first complete list was delivered to the handlers. Rejects with the reason of `signal` or of `start`'s. */
   synced(signal?: AbortSignal): Promise<void>;
   get(namespace: string | undefined, name: string): T | undefined;
   list(namespace?: string): T[];
+  /** Throws `invalid_options` for an index that does not exist. */
   byIndex(index: string, value: string): T[];
   /** Called for every change, in order; first with an `add` for each object that is there already. What it throws is logged. */
   onEvent(handler: (event: InformerEvent<T>) => void): Disposable;
@@ -60,7 +60,154 @@ export interface Informer<T extends KubeObject> {
   status(): InformerStatus;
 }
 
-export declare function createInformer<T extends KubeObject>(
+interface Handler<T> {
+  readonly handle: (event: InformerEvent<T>) => void;
+  /** Number of the first event it gets; earlier ones were part of what it was shown when it was added. */
+  readonly since: number;
+}
+
+export function createInformer<T extends KubeObject>(
   resource: ResourceClient<T>,
-  options?: InformerOptions<T>,
-): Informer<T>;
+  options: InformerOptions<T> = {},
+): Informer<T> {
+  const { clock = systemClock, random = Math.random, idleTimeoutMs = 150_000, resyncMs, namespace } = options;
+  const { labelSelector, fieldSelector } = options;
+  if (!(idleTimeoutMs > 0))
+    throw new KubeError("invalid_options", `idleTimeoutMs must be positive, got ${idleTimeoutMs}`);
+  if (resyncMs !== undefined && !(resyncMs > 0))
+    throw new KubeError("invalid_options", `resyncMs must be positive, got ${resyncMs}`);
+  const { definition } = resource;
+  const logger = (options.logger ?? silentLogger).child({ informer: definition.plural });
+  const store = createStore<T>({
+    ...(options.indexers === undefined ? {} : { indexers: options.indexers }),
+    onIndexError: (index, key, error) => logger.error("an indexer threw", { index, key, error }),
+  });
+  const handlers = new Set<Handler<T>>();
+  const waiting: { readonly number: number; readonly event: InformerEvent<T> }[] = [];
+  let delivering = false;
+  let events = 0;
+
+  function tell(handler: Handler<T>, event: InformerEvent<T>): void {
+    try {
+      handler.handle(event);
+    } catch (error) {
+      logger.error("an event handler threw", { event: event.type, key: keyOf(event.object.metadata), error });
+    }
+  }
+
+  /** In order, even when a handler causes the next event. */
+  function emit(event: InformerEvent<T>): void {
+    waiting.push({ number: events++, event });
+    if (delivering) return;
+    delivering = true;
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      for (const handler of handlers) if (next.number >= handler.since) tell(handler, next.event);
+    }
+    delivering = false;
+  }
+
+  const cache = createCache(store, { transform: options.transform ?? withoutManagedFields, emit, logger });
+  const health: ReflectorHealth = { lastActivityMs: undefined, lastError: undefined, failures: 0, lists: 0 };
+  let running: AbortSignal | undefined;
+  let wake: () => void = () => {};
+  const firstSync = new Promise<void>((resolve) => (wake = resolve));
+
+  function keepResyncing(signal: AbortSignal, everyMs: number): void {
+    let timer: Timer;
+    const arm = (): Timer =>
+      clock.setTimeout(
+        () => {
+          for (const object of [...store.values()]) emit({ type: "update", old: object, object, resync: true });
+          timer = arm();
+        },
+        everyMs * (1 + random() / 10),
+      );
+    timer = arm();
+    signal.addEventListener("abort", () => timer.cancel(), { once: true });
+  }
+
+  return {
+    definition,
+    start(signal) {
+      if (running !== undefined)
+        throw new KubeError("invalid_options", `the informer of ${definition.plural} was started before: make another`);
+      running = signal;
+      if (signal.aborted) return;
+      if (resyncMs !== undefined) keepResyncing(signal, resyncMs);
+      const watched = {
+        ...cache,
+        get position() {
+          return cache.position;
+        },
+        replace(...args: Parameters<typeof cache.replace>) {
+          cache.replace(...args);
+          wake();
+        },
+      };
+      const run = {
+        resource,
+        cache: watched,
+        health,
+        namespace,
+        labelSelector,
+        fieldSelector,
+        idleTimeoutMs,
+        clock,
+        logger,
+        random,
+      };
+      // It handles every failure itself; a defect in it must not end the process or be lost.
+      runReflector(run, signal).catch((error: unknown) => logger.error("the reflector ended", { error }));
+    },
+    get started() {
+      return running !== undefined;
+    },
+    synced(signal) {
+      return until(firstSync, [signal, running]);
+    },
+    get: (of, name) => store.get(keyOf({ namespace: definition.namespaced ? (of ?? "") : "", name })),
+    list: (of) => (of === undefined ? [...store.values()] : store.byIndex("namespace", of)),
+    byIndex: (index, value) => store.byIndex(index, value),
+    onEvent(handle) {
+      const handler = { handle, since: events };
+      for (const object of [...store.values()]) tell(handler, { type: "add", object, initial: true });
+      handlers.add(handler);
+      return { [Symbol.dispose]: () => void handlers.delete(handler) };
+    },
+    observe(object) {
+      if (namespace !== undefined && object.metadata.namespace !== namespace) return;
+      cache.observe(object, labelSelector !== undefined || fieldSelector !== undefined);
+    },
+    status: () => ({
+      synced: health.lists > 0,
+      lastActivityMs: health.lastActivityMs,
+      failures: health.failures,
+      lastError: health.lastError,
+      objects: store.size,
+      resourceVersion: cache.position,
+    }),
+  };
+}
+
+/** Written by the server for itself, often larger than the rest of the object. */
+function withoutManagedFields<T extends KubeObject>(object: T): T {
+  delete object.metadata.managedFields;
+  return object;
+}
+
+/** The promise, or the reason of whichever signal aborts first. Leaves no listener behind. */
+function until(promise: Promise<void>, signals: readonly (AbortSignal | undefined)[]): Promise<void> {
+  const present = signals.filter((signal) => signal !== undefined);
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void): void => {
+      for (const [index, signal] of present.entries()) signal.removeEventListener("abort", listeners[index]!);
+      act();
+    };
+    const listeners = present.map((signal) => () => settle(() => reject(signal.reason as Error)));
+    promise.then(() => settle(resolve), reject);
+    for (const [index, signal] of present.entries()) {
+      if (signal.aborted) listeners[index]!();
+      else signal.addEventListener("abort", listeners[index]!, { once: true });
+    }
+  });
+}
