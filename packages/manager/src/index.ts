@@ -1,5 +1,7 @@
 export { customResourceDefinitions } from "./api/kinds.ts";
 export { group, version } from "./api/define-kind.ts";
+export { startManager } from "./manager.ts";
+export { unbuiltFamilies } from "./families.ts";
 export type { CustomResourceDefinition, ObjectMeta } from "./api/define-kind.ts";
 export type { Condition } from "./api/schema.ts";
 export type { Provider } from "./api/provider.ts";
@@ -9,3 +11,4 @@ export type { VMImage } from "./api/vm-image.ts";
 export type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
 export type { VMSnapshot } from "./api/vm-snapshot.ts";
 export type { VMClone } from "./api/vm-clone.ts";
+export type { LeaderElectionOptions, Manager, ManagerOptions } from "./manager.ts";
