@@ -1,0 +1,57 @@
+import { hostname } from "node:os";
+import { virtrigaud } from "@almanac/catalog";
+import { untilShutdown } from "@almanac/core";
+import { createKubeClient, loadKubeConfig } from "@almanac/kube";
+import { startManager } from "@almanac/manager";
+import { startTelemetry } from "@almanac/telemetry";
+import { parseBindAddress } from "../bind-address.ts";
+import { endpointLookup } from "../endpoints.ts";
+import type { ManagerFlags } from "../program.ts";
+import { tlsFromFlags } from "../tls-flags.ts";
+import { packageVersion } from "../version.ts";
+
+/** Runs the manager until SIGINT or SIGTERM, then drains, releases its Lease and flushes. */
+export async function manager(flags: ManagerFlags): Promise<void> {
+  using shutdown = untilShutdown();
+  const tls = tlsFromFlags(flags, flags.tlsInsecure);
+  const providerEndpoint = endpointLookup(flags.providerEndpoint, flags.providerEndpointsFile);
+  const connection = await loadKubeConfig({
+    ...(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig }),
+    ...(flags.context === undefined ? {} : { context: flags.context }),
+  });
+  await using telemetry = await startTelemetry({
+    serviceName: "virtrigaud-manager",
+    owner: "manager",
+    catalogs: [virtrigaud],
+    version: packageVersion,
+    metrics: parseBindAddress(flags.metricsBindAddress, "--metrics-bind-address"),
+    logs: { level: flags.logLevel, format: flags.logFormat },
+  });
+  await using kube = createKubeClient(connection, {
+    userAgent: `virtrigaud-manager/${packageVersion}`,
+    logger: telemetry.logger,
+  });
+  await using running = await startManager({
+    kube,
+    telemetry,
+    tls,
+    providerEndpoint,
+    leaderElection: flags.leaderElect && {
+      namespace: flags.leaderElectionNamespace,
+      identity: `${hostname()}_${process.pid}`,
+    },
+    concurrency: flags.concurrency,
+    signal: shutdown.signal,
+  });
+  telemetry.logger.info("manager is running", { metrics: telemetry.metricsUrl, server: kube.server });
+  await untilAborted(shutdown.signal);
+  telemetry.logger.info("manager is stopping", { reason: String((shutdown.signal.reason as Error).message) });
+  void running;
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

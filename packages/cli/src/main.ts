@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+import { CommanderError } from "commander";
+import { CliError } from "./error.ts";
+import { createProgram } from "./program.ts";
+
+// Started by another process of the stack: when that one dies, however it dies, the channel closes and this one ends too.
+process.on("disconnect", () => process.kill(process.pid, "SIGTERM"));
+
+try {
+  await createProgram().parseAsync(process.argv);
+} catch (thrown) {
+  if (thrown instanceof CommanderError) {
+    // Help and version are not mistakes; commander has already printed what it had to say.
+    process.exitCode = thrown.exitCode === 0 ? 0 : 2;
+  } else {
+    const error = CliError.from(thrown);
+    process.stderr.write(`almanac: ${error.message.replace(/^\[\w+\] /, "")}\n`);
+    process.exitCode = error.exitCode;
+  }
+}
+// A handle that something forgot must not keep a command from ending.
+if (process.exitCode !== undefined) process.exit();
