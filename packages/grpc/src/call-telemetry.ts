@@ -2,26 +2,17 @@ import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Attributes, Context, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
 import { describeError, silentLogger } from "@almanac/core";
 import type { Logger } from "@almanac/core";
-import type { GrpcCode } from "./grpc-code.ts";
-
-/** Labels of both call duration histograms: OpenTelemetry's RPC attributes in Prometheus' spelling. */
-export interface CallLabels {
-  /** `package.Service/Method`. */
-  readonly rpc_method: string;
-  readonly rpc_system_name: "grpc";
-  /** The status of a call that failed, "" (for Prometheus: no label) of one that did not. */
-  readonly error_type: string;
-  readonly rpc_status_code: GrpcCode;
-}
+import type { GrpcCode, stack } from "@almanac/catalog";
+import type { Instruments } from "@almanac/metrics";
 
 /** Where spans and measurements of calls go. A `Telemetry` fits. */
 export interface GrpcTelemetry {
   readonly tracerProvider: TracerProvider;
   readonly propagator: TextMapPropagator;
-  readonly stack: {
-    readonly rpc_client_call_duration_seconds: { record(seconds: number, labels: CallLabels): void };
-    readonly rpc_server_call_duration_seconds: { record(seconds: number, labels: CallLabels): void };
-  };
+  readonly stack: Pick<
+    Instruments<typeof stack>,
+    "rpc_client_call_duration_seconds" | "rpc_server_call_duration_seconds"
+  >;
   readonly logger?: Logger;
 }
 
@@ -86,10 +77,10 @@ export function createCallObserver(
   telemetry: GrpcTelemetry,
   hooks: CallHooks,
 ): CallObserver {
-  const { stack, logger = silentLogger } = telemetry;
+  const { logger = silentLogger } = telemetry;
   const tracer = telemetry.tracerProvider.getTracer("@almanac/grpc");
   const client = side === "client";
-  const durations = client ? stack.rpc_client_call_duration_seconds : stack.rpc_server_call_duration_seconds;
+  const durations = telemetry.stack[client ? "rpc_client_call_duration_seconds" : "rpc_server_call_duration_seconds"];
 
   function guard<T>(hook: string, fallback: T, run: () => T): T {
     try {
@@ -131,16 +122,10 @@ export function createCallObserver(
             span.setStatus({ code: SpanStatusCode.ERROR, message: details });
           }
           // Inside the span's context and before its end: that is where an exemplar looks for its trace.
-          context.with(spanContext, () => {
-            durations.record(durationSeconds, {
-              rpc_method: name.full,
-              rpc_system_name: "grpc",
-              error_type: failed ? code : "",
-              rpc_status_code: code,
-            });
-            const record = { service: name.service, method: name.method, code, durationSeconds };
-            guard("onCall", undefined, () => hooks.onCall?.(record));
-          });
+          const labels = { rpc_method: name.full, rpc_system_name: "grpc", rpc_status_code: code } as const;
+          durations.record(durationSeconds, failed ? { ...labels, error_type: code } : labels, spanContext);
+          const record = { service: name.service, method: name.method, code, durationSeconds };
+          context.with(spanContext, () => guard("onCall", undefined, () => hooks.onCall?.(record)));
           span.end();
         },
       };

@@ -3,7 +3,7 @@ import { CodedError, describeError } from "@almanac/core";
 import { readErrorInfo } from "./error-info.ts";
 import type { ErrorInfo } from "./status-details.ts";
 import { grpcCodeName } from "./grpc-code.ts";
-import type { GrpcCode } from "./grpc-code.ts";
+import type { GrpcCode } from "@almanac/catalog";
 
 /** Every status but OK in lower case, and what fails before or beside a call. */
 export type GrpcErrorCode =

@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import type { ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import { grpcCodeName } from "./grpc-code.ts";
-import type { GrpcCode } from "./grpc-code.ts";
+import type { GrpcCode } from "@almanac/catalog";
 
 /*
  * grpc-js ends some calls below the interceptors: at the deadline, over a message too large or one it cannot read or write. All an

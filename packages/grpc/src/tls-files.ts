@@ -44,15 +44,10 @@ export interface TlsSource extends Disposable {
 }
 
 /**
- * Reads and checks the files; throws one GrpcError (`invalid_options`, `tls_file_unreadable`, `tls_file_invalid`) that names every
- * offending field and path. Afterwards the contents are compared every `reloadIntervalMs`, which sees renames and Kubernetes'
- * swapped `..data` link alike; `onChange` gets what is new and valid. Unusable files are logged once and leave everything as it is.
+ * Reads and checks the files. Throws one GrpcError (`invalid_options`, `tls_file_unreadable`, `tls_file_invalid`) that names every
+ * offending field and path.
  */
-export function openTlsFiles(
-  files: TlsFiles,
-  options: ReloadOptions,
-  onChange: (material: TlsMaterial) => void,
-): TlsSource {
+export function openTlsFiles(files: TlsFiles, options: ReloadOptions): TlsSource {
   const { logger = silentLogger, clock = systemClock, reloadIntervalMs = 10_000 } = options;
   if (!(reloadIntervalMs > 0)) {
     throw new GrpcError("invalid_options", `reloadIntervalMs must be positive, got ${reloadIntervalMs}`);
