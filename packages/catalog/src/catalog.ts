@@ -111,10 +111,7 @@ export function combineFamilies(catalogs: readonly Catalog[]): ReadonlyMap<strin
  * @throws CatalogError `family_clash`, as `combineFamilies`.
  */
 export function familiesOf(catalogs: readonly Catalog[], owner: Owner): readonly Family[] {
-  return [...combineFamilies(catalogs).values()].filter((family) => isServedBy(family, owner));
-}
-
-/** Whether a process of this owner serves the family, its `onlyIf` apart. */
-export function isServedBy(family: Family, owner: Owner): boolean {
-  return family.owners.includes(owner) || family.owners.includes("process");
+  return [...combineFamilies(catalogs).values()].filter(
+    ({ owners }) => owners.includes(owner) || owners.includes("process"),
+  );
 }

@@ -1,10 +1,15 @@
 export { combineFamilies, defaultCardinalityLimit, defineCatalog, familiesOf } from "./catalog.ts";
 export { CatalogError } from "./error.ts";
+export { generateCatalogFiles } from "./generate.ts";
 export { anyValue, oneOf, optionalValue, otherValue, processOwner } from "./label.ts";
+export { lintCatalog } from "./lint.ts";
+export { rules as lintRules } from "./lint-rules.ts";
 export { liqo } from "./liqo.ts";
+export { toMarkdown } from "./markdown.ts";
 export { stack } from "./stack.ts";
 export { virtrigaud } from "./virtrigaud.ts";
 export { catalogViews } from "./views.ts";
+export { toWeaverRegistry } from "./weaver.ts";
 export {
   callBucketsSeconds,
   domainStates,
@@ -40,6 +45,7 @@ export type {
   Owner,
 } from "./family.ts";
 export type { ClosedSet, LabelDomain, OpenSet } from "./label.ts";
+export type { Finding, LintRule } from "./lint.ts";
 export type {
   DomainState,
   ErrorReason,
@@ -54,3 +60,4 @@ export type {
   ViolationReason,
   VmOperation,
 } from "./sets.ts";
+export type { GeneratedFile } from "./weaver.ts";

@@ -11,6 +11,8 @@ export interface OpenSet<Optional extends boolean = boolean> {
   readonly kind: "open";
   /** What a value is, one phrase. */
   readonly description: string;
+  /** Values as they may occur, for documentation. */
+  readonly examples: readonly string[];
   /** True when a measurement may leave the key out. */
   readonly optional: Optional;
 }
@@ -31,12 +33,12 @@ export function processOwner<const V extends readonly [string, ...string[]]>(...
   return Object.freeze({ kind: "closed", values: Object.freeze([...values]), processOwner: true });
 }
 
-/** Any string. `description` says what a value is; it becomes the label's documentation. */
-export function anyValue(description: string): OpenSet<false> {
-  return Object.freeze({ kind: "open", description, optional: false });
+/** Any string. `description` says in one phrase what a value is and `examples` shows some; both become the label's documentation. */
+export function anyValue(description: string, ...examples: readonly string[]): OpenSet<false> {
+  return Object.freeze({ kind: "open", description, examples: Object.freeze([...examples]), optional: false });
 }
 
-/** Any string, or no such key at all on a measurement to which it does not apply. */
-export function optionalValue(description: string): OpenSet<true> {
-  return Object.freeze({ kind: "open", description, optional: true });
+/** As `anyValue`, for a key that a measurement leaves out where it does not apply. */
+export function optionalValue(description: string, ...examples: readonly string[]): OpenSet<true> {
+  return Object.freeze({ kind: "open", description, examples: Object.freeze([...examples]), optional: true });
 }

@@ -77,7 +77,7 @@ const scaledUnits: Readonly<Record<string, string>> = {
 };
 
 /** Most combinations of the closed labels, the implicit member of each set included. Open labels count as one value. */
-export function closedCombinations(family: Family): number {
+function closedCombinations(family: Family): number {
   return labelsOf(family).reduce((n, [, domain]) => (domain.kind === "closed" ? n * (domain.values.length + 1) : n), 1);
 }
 

@@ -2,13 +2,13 @@ import { defineCatalog } from "./catalog.ts";
 import { anyValue, oneOf } from "./label.ts";
 import { peerLatencyBucketsMicroseconds, reflectorResources, tunnelDrivers } from "./sets.ts";
 
-const peer = { driver: tunnelDrivers, cluster_id: anyValue("id of the remote cluster") };
+const peer = { driver: tunnelDrivers, cluster_id: anyValue("id of the remote cluster", "milan") };
 
 const reflection = {
-  namespace: anyValue("local namespace"),
+  namespace: anyValue("local namespace", "default"),
   reflector_resource: reflectorResources,
-  cluster_id: anyValue("id of the remote cluster"),
-  node_name: anyValue("name of the virtual node"),
+  cluster_id: anyValue("id of the remote cluster", "milan"),
+  node_name: anyValue("name of the virtual node", "liqo-milan"),
 };
 
 const microseconds = "Liqo publishes round trips in microseconds, and its dashboards depend on the name.";

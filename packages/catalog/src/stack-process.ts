@@ -106,7 +106,7 @@ export const processFamilies = {
   },
 } as const satisfies Record<string, FamilySpec>;
 
-const space = anyValue("heap space of V8, such as new or old");
+const space = anyValue("heap space of V8", "new", "old");
 
 /** Names of prom-client's default metrics for Node.js, except those it has deprecated. */
 export const nodejsFamilies = {
@@ -129,7 +129,7 @@ export const nodejsFamilies = {
   nodejs_active_resources: {
     type: "gauge",
     observed: true,
-    labels: { type: anyValue("type of the resource, such as TCPSocketWrap") },
+    labels: { type: anyValue("type of the resource", "TCPSocketWrap") },
     owners,
     help: "Resources that keep the event loop alive now, by type.",
     movesWhen: atCollection,
@@ -203,10 +203,10 @@ export const nodejsFamilies = {
     type: "gauge",
     observed: true,
     labels: {
-      version: anyValue("version of Node.js with its leading v"),
-      major: anyValue("first part of the version"),
-      minor: anyValue("second part of the version"),
-      patch: anyValue("third part of the version"),
+      version: anyValue("version of Node.js with its leading v", "v26.10.0"),
+      major: anyValue("first part of the version", "26"),
+      minor: anyValue("second part of the version", "10"),
+      patch: anyValue("third part of the version", "0"),
     },
     owners,
     help: "Always 1, with the version of Node.js in its labels.",

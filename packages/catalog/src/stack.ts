@@ -10,15 +10,15 @@ import {
 import { nodejsFamilies, processFamilies } from "./stack-process.ts";
 
 const call = {
-  rpc_method: anyValue("service and method, such as provider.v1.Provider/CreateVM"),
+  rpc_method: anyValue("full name of the service and the method", "almanac.provider.v1.Provider/CreateVM"),
   rpc_system_name: oneOf("grpc"),
-  error_type: optionalValue("what went wrong, usually the status name; absent when the call succeeded"),
+  error_type: optionalValue("what went wrong, usually the status name; absent when the call succeeded", "UNAVAILABLE"),
   rpc_status_code: grpcCodes,
 };
 
-const queue = { name: anyValue("name of the queue, usually its controller's") };
+const queue = { name: anyValue("name of the queue, usually its controller's", "virtualmachine") };
 
-const family = anyValue("name of a metric family");
+const family = anyValue("name of a metric family", "workqueue_depth");
 
 const formats = oneOf("text", "openmetrics", "protobuf");
 
@@ -67,7 +67,7 @@ export const stack = defineCatalog("stack", {
   },
   almanac_collection_errors_total: {
     type: "counter",
-    labels: { source: anyValue("what the measurements were to be read from") },
+    labels: { source: anyValue("what the measurements were to be read from", "wireguard") },
     owners: ["process"],
     onlyIf: "a source failed",
     help: "Failures of a source of measurements during a collection; everything else is served.",
@@ -174,7 +174,7 @@ export const stack = defineCatalog("stack", {
   },
   leader_election_master_status: {
     type: "gauge",
-    labels: { name: anyValue("name of the Lease") },
+    labels: { name: anyValue("name of the Lease", "virtrigaud-manager") },
     owners: ["process"],
     onlyIf: "the process takes part in a leader election",
     help: "1 while this process leads, otherwise 0.",

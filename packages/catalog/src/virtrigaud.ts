@@ -14,10 +14,10 @@ import {
   vmOperations,
 } from "./sets.ts";
 
-const provider = anyValue("name of the Provider object");
+const provider = anyValue("name of the Provider object", "libvirt-lab");
 const component = processOwner("manager", "provider");
-const datacenter = anyValue("vSphere datacenter, the configured or the first one, never empty");
-const host = anyValue("host of the libvirt connection");
+const datacenter = anyValue("vSphere datacenter, the configured or the first one, never empty", "DC0");
+const host = anyValue("host of the libvirt connection", "hypervisor-1");
 
 /**
  * The metrics catalog of VirtRigaud: its manager and its hypervisor providers.
@@ -76,7 +76,7 @@ export const virtrigaud = defineCatalog("virtrigaud", {
     labels: { action: snapshotActions, provider_type: providerTypes, outcome: outcomes },
     owners: ["manager"],
     help: "Snapshot actions that reached their final result.",
-    movesWhen: "a snapshot was created, deleted or reverted to, or that failed",
+    movesWhen: "creating, deleting or reverting to a snapshot reached its final result",
   },
   virtrigaud_vm_clone_total: {
     type: "counter",
@@ -119,9 +119,9 @@ export const virtrigaud = defineCatalog("virtrigaud", {
   virtrigaud_build_info: {
     type: "gauge",
     labels: {
-      version: anyValue("version of the component"),
-      git_sha: anyValue("commit it was built from"),
-      go_version: anyValue("runtime and its version, such as node26.10.0; the key is kept for existing queries"),
+      version: anyValue("version of the component", "0.1.0"),
+      git_sha: anyValue("commit it was built from", "0b60d8a"),
+      go_version: anyValue("runtime and its version; the key is kept for existing queries", "node26.10.0"),
       component,
     },
     owners: ["manager", "provider"],
@@ -170,7 +170,7 @@ export const virtrigaud = defineCatalog("virtrigaud", {
   },
   virtrigaud_vsphere_api_calls_total: {
     type: "counter",
-    labels: { method: anyValue("method of the vSphere API, such as CloneVM_Task"), datacenter },
+    labels: { method: anyValue("method of the vSphere API", "CloneVM_Task", "RetrievePropertiesEx"), datacenter },
     owners: ["provider"],
     onlyIf: "the provider drives vSphere",
     help: "Calls of the vSphere API that ended.",
