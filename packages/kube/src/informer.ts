@@ -134,28 +134,8 @@ export function createInformer<T extends KubeObject>(
       running = signal;
       if (signal.aborted) return;
       if (resyncMs !== undefined) keepResyncing(signal, resyncMs);
-      const watched = {
-        ...cache,
-        get position() {
-          return cache.position;
-        },
-        replace(...args: Parameters<typeof cache.replace>) {
-          cache.replace(...args);
-          wake();
-        },
-      };
-      const run = {
-        resource,
-        cache: watched,
-        health,
-        namespace,
-        labelSelector,
-        fieldSelector,
-        idleTimeoutMs,
-        clock,
-        logger,
-        random,
-      };
+      const selection = { namespace, labelSelector, fieldSelector };
+      const run = { ...selection, resource, cache, health, idleTimeoutMs, clock, logger, random, onListed: wake };
       // It handles every failure itself; a defect in it must not end the process or be lost.
       runReflector(run, signal).catch((error: unknown) => logger.error("the reflector ended", { error }));
     },
@@ -176,7 +156,8 @@ export function createInformer<T extends KubeObject>(
     },
     observe(object) {
       if (namespace !== undefined && object.metadata.namespace !== namespace) return;
-      cache.observe(object, labelSelector !== undefined || fieldSelector !== undefined);
+      // The caller goes on with its object; the store's must stay as it is.
+      cache.observe(structuredClone(object), labelSelector !== undefined || fieldSelector !== undefined);
     },
     status: () => ({
       synced: health.lists > 0,

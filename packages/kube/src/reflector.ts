@@ -25,6 +25,8 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
+  /** A list was taken over. */
+  readonly onListed: () => void;
 }
 
 /** A watch that lived so long proves that the connection works, whatever ended it. */
@@ -59,9 +61,10 @@ export async function runReflector<T extends KubeObject>(
     health.lists += 1;
     listFirst = false;
     active();
+    options.onListed();
   }
 
-  /** Ends with the watch; true when it brought news. */
+  /** Ends with the watch. */
   async function watch(progress: { news: boolean }): Promise<void> {
     const events = resource.watch({
       namespace,
@@ -75,6 +78,7 @@ export async function runReflector<T extends KubeObject>(
     });
     for await (const event of events) {
       active();
+      health.failures = 0;
       if (event.type === "BOOKMARK" && (compareResourceVersions(event.resourceVersion, cache.position) ?? 0) < 0) {
         // Restored from a backup or started empty: versions seen so far belong to another history.
         throw new KubeError(
