@@ -231,6 +231,7 @@ export function createLeaderElector(client: KubeClient, options: LeaderElectorOp
 
   function announce(state: boolean): void {
     logger.info(state ? "leading" : "no longer leading");
+    instruments?.leader_election_master_status.record(state ? 1 : 0, { name });
     try {
       options.onState?.(state);
     } catch (error) {
@@ -284,9 +285,7 @@ export function createLeaderElector(client: KubeClient, options: LeaderElectorOp
       return leading();
     },
     async run(signal, lead) {
-      using _observed = instruments?.leader_election_master_status.observe((observe) =>
-        observe(leading() ? 1 : 0, { name }),
-      );
+      instruments?.leader_election_master_status.record(0, { name });
       while (!signal.aborted) {
         const term = await campaign(signal);
         if (term === undefined) return;
