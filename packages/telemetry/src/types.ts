@@ -25,7 +25,7 @@ export interface TelemetryOptions {
   readonly catalogs: readonly Catalog[];
   /** `service.version`. */
   readonly version?: string;
-  /** Where `/metrics`, `/healthz` and `/readyz` are served; `false`: nowhere. Default: 127.0.0.1 on a free port. */
+  /** Where `/metrics`, `/healthz` and `/readyz` are served; host 127.0.0.1 and a free port unless named. Default: nowhere. */
   readonly metrics?: { readonly host?: string; readonly port?: number } | false;
   readonly logs?: LogOptions;
   /** Further attributes of the resource; the environment's win. */

@@ -1,0 +1,154 @@
+import { context, ROOT_CONTEXT, TraceFlags } from "@opentelemetry/api";
+import { ExportResultCode, suppressTracing, type ExportResult } from "@opentelemetry/core";
+import type { ReadableSpan, SpanExporter, SpanProcessor } from "@opentelemetry/sdk-trace";
+import { describeError, systemClock, type Clock, type Timer } from "@almanac/core";
+
+/** Why recorded spans were never exported. */
+export type DropCause = "queue_full" | "retries_exhausted" | "shutdown";
+
+export interface SpanQueueOptions {
+  /** Spans waiting at most; what ends beyond it is dropped. */
+  readonly maxQueueSize: number;
+  /** Spans per export; so many waiting are sent at once. */
+  readonly maxBatchSize: number;
+  /** Fewer wait at most so long. */
+  readonly delayMs: number;
+  /** An export without a result by then has failed. */
+  readonly exportTimeoutMs: number;
+  /** How long `shutdown()` goes on sending before it drops what is left. */
+  readonly shutdownTimeoutMs: number;
+  /** After each export; `error` in words when it failed for good. Must not throw. */
+  readonly onExport: (outcome: "success" | "failure", error?: string) => void;
+  /** Must not throw. */
+  readonly onDropped: (count: number, cause: DropCause) => void;
+  readonly clock?: Clock;
+}
+
+/**
+ * Sampled spans in batches, one export at a time, in the order they ended. Every span is exported or reported as dropped, exactly once.
+ * Memory: `maxQueueSize` waiting spans plus one batch in flight.
+ */
+export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOptions): SpanProcessor {
+  const { maxQueueSize, maxBatchSize, delayMs, exportTimeoutMs, shutdownTimeoutMs, clock = systemClock } = options;
+  const queue: ReadableSpan[] = [];
+  // Counted since the start; the order is first in, first out, so a flush is over when `settled` has reached its `accepted`.
+  let accepted = 0;
+  let settled = 0;
+  const flushes = new Set<{ readonly target: number; readonly resolve: () => void }>();
+  let timer: Timer | undefined;
+  let working = false;
+  let closing: Promise<void> | undefined;
+  let abandoned = false;
+
+  function settle(count: number): void {
+    settled += count;
+    for (const flush of flushes) {
+      if (settled < flush.target) continue;
+      flushes.delete(flush);
+      flush.resolve();
+    }
+  }
+
+  async function exportBatch(): Promise<void> {
+    const batch = queue.splice(0, maxBatchSize);
+    const result = await new Promise<ExportResult>((resolve) => {
+      const late = { code: ExportResultCode.FAILED, error: new Error(`no result within ${exportTimeoutMs} ms`) };
+      const limit = clock.setTimeout(() => resolve(late), exportTimeoutMs);
+      const done = (outcome: ExportResult): void => {
+        limit.cancel();
+        resolve(outcome);
+      };
+      try {
+        exporter.export(batch, done);
+      } catch (thrown) {
+        done({ code: ExportResultCode.FAILED, error: thrown as Error });
+      }
+    });
+    // Shutdown has counted this batch already.
+    if (abandoned) return;
+    if (result.code === ExportResultCode.SUCCESS) {
+      options.onExport("success");
+    } else {
+      options.onExport("failure", describeError(result.error));
+      options.onDropped(batch.length, "retries_exhausted");
+    }
+    settle(batch.length);
+  }
+
+  function work(): void {
+    if (working) return;
+    working = true;
+    // Whoever ended a span or armed the timer has nothing to do with the export, and the exporter's own calls must not become spans.
+    void context.with(suppressTracing(ROOT_CONTEXT), send);
+  }
+
+  async function send(): Promise<void> {
+    timer?.cancel();
+    timer = undefined;
+    while (!abandoned && (queue.length >= maxBatchSize || (flushes.size > 0 && queue.length > 0))) await exportBatch();
+    working = false;
+    if (queue.length > 0) arm();
+  }
+
+  function arm(): void {
+    if (timer !== undefined || working || abandoned) return;
+    const onDue = (): void => {
+      timer = undefined;
+      void flush();
+    };
+    timer = clock.setTimeout(onDue, delayMs, { keepAlive: false });
+  }
+
+  function flush(): Promise<void> {
+    if (settled === accepted) return Promise.resolve();
+    return new Promise((resolve) => {
+      flushes.add({ target: accepted, resolve });
+      work();
+    });
+  }
+
+  async function close(): Promise<void> {
+    const startedAt = clock.monotonic();
+    await within(flush(), shutdownTimeoutMs, clock);
+    abandoned = true;
+    timer?.cancel();
+    const left = accepted - settled;
+    if (left > 0) options.onDropped(left, "shutdown");
+    queue.length = 0;
+    settle(left);
+    const remainingMs = Math.max(shutdownTimeoutMs - (clock.monotonic() - startedAt), 0);
+    await within(exporter.shutdown(), remainingMs, clock);
+  }
+
+  return {
+    onStart() {},
+    onEnd(span) {
+      if ((span.spanContext().traceFlags & TraceFlags.SAMPLED) === 0) return;
+      if (closing !== undefined) return options.onDropped(1, "shutdown");
+      if (queue.length >= maxQueueSize) return options.onDropped(1, "queue_full");
+      queue.push(span);
+      accepted++;
+      if (queue.length >= maxBatchSize) work();
+      else arm();
+    },
+    forceFlush: flush,
+    shutdown: () => (closing ??= close()),
+  };
+}
+
+/** Waits for `promise`, at most `ms`; resolves in either case and when it rejects. */
+export async function within(promise: Promise<unknown>, ms: number, clock: Clock = systemClock): Promise<boolean> {
+  let timer: Timer | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = clock.setTimeout(() => resolve(false), ms);
+  });
+  const inTime = promise.then(
+    () => true,
+    () => false,
+  );
+  try {
+    return await Promise.race([inTime, late]);
+  } finally {
+    timer?.cancel();
+  }
+}

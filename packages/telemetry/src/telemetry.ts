@@ -1,0 +1,254 @@
+import {
+  createNoopMeter,
+  metrics as metricsApi,
+  propagation,
+  ProxyTracerProvider,
+  trace,
+  type MeterProvider as MeterProviderApi,
+} from "@opentelemetry/api";
+import type { Resource } from "@opentelemetry/resources";
+import { MeterProvider, type IMetricReader } from "@opentelemetry/sdk-metrics";
+import { TracerProvider } from "@opentelemetry/sdk-trace";
+import { catalogViews, stack as stackCatalog, type Catalog } from "@almanac/catalog";
+import type { Logger } from "@almanac/core";
+import { createHealth, createPrometheusReader, ExpositionError, startMetricsServer } from "@almanac/exposition";
+import { createInstruments, observeProcess, type Instruments } from "@almanac/metrics";
+import { useContextManager } from "./context.ts";
+import { readEnvironment, type Environment } from "./environment.ts";
+import { TelemetryError } from "./error.ts";
+import { loadMetricExporter, loadSpanExporter } from "./exporters.ts";
+import { createLogger } from "./log.ts";
+import { createMetricPush } from "./metric-export.ts";
+import { describeProcess } from "./resource.ts";
+import { createSpanQueue, within } from "./span-queue.ts";
+import { createPropagator, createSampler } from "./tracing.ts";
+import type { Telemetry, TelemetryOptions } from "./types.ts";
+
+type Stack = Instruments<typeof stackCatalog>;
+
+/**
+ * Starts everything one process needs to be seen: resource, traces, metrics (a page for Prometheus, OTLP push), logs, health. Exports go
+ * where the `OTEL_*` variables point; without an endpoint none is made. Global is the context manager only, unless `registerGlobals`
+ * says otherwise. Signals of the operating system are the caller's business.
+ *
+ * @throws TelemetryError `invalid_options`, `invalid_environment`; ExpositionError `address_in_use`, `listen_failed`, `invalid_options`.
+ * Whatever was started before is stopped again.
+ */
+export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
+  const { env = process.env, shutdownTimeoutMs = 5_000 } = options;
+  if (options.serviceName.trim() === "") {
+    throw new TelemetryError(
+      "invalid_options",
+      "serviceName is empty; give the component's name, e.g. virtrigaud-manager",
+    );
+  }
+  if (!(shutdownTimeoutMs > 0)) {
+    throw new TelemetryError(
+      "invalid_options",
+      `shutdownTimeoutMs must be a positive number of milliseconds, got ${shutdownTimeoutMs}`,
+    );
+  }
+  const environment = readEnvironment(env);
+  const resource = describeProcess(options, environment);
+  const logger = createLogger({ ...options.logs, service: String(resource.attributes["service.name"]), env });
+  for (const problem of environment.problems) {
+    logger.warn("an environment variable is not understood and ignored", { ...problem });
+  }
+
+  // Undone in the reverse order: spans first, so that the last push of metrics counts them; each step has its own limit.
+  const undo: (() => unknown)[] = [];
+  async function stop(): Promise<void> {
+    const all = async (): Promise<void> => {
+      for (const step of undo.splice(0).reverse()) await step();
+    };
+    const inTime = await within(all(), shutdownTimeoutMs);
+    if (!inTime)
+      logger.warn("telemetry was not shut down in time, something may be lost", { timeout_ms: shutdownTimeoutMs });
+  }
+  try {
+    return await start({ options, environment, resource, logger, shutdownTimeoutMs, undo, stop });
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+}
+
+interface StartOptions extends Parts {
+  readonly options: TelemetryOptions;
+  readonly shutdownTimeoutMs: number;
+  /** Gets what has to be undone, in the order it was done. */
+  readonly undo: (() => unknown)[];
+  readonly stop: () => Promise<void>;
+}
+
+async function start(parts: StartOptions): Promise<Telemetry> {
+  const { options, environment, resource, logger, shutdownTimeoutMs, undo, stop } = parts;
+  const health = createHealth();
+  const metrics = await startMetrics({ options, environment, resource, logger });
+  undo.push(() => metrics.shutdown(shutdownTimeoutMs / 4));
+  const { meterProvider, reader, stack } = metrics;
+
+  let metricsUrl: string | undefined;
+  if (reader !== undefined && options.metrics) {
+    const server = await startMetricsServer(reader, {
+      ...options.metrics,
+      health,
+      logger,
+      closeTimeoutMs: shutdownTimeoutMs / 4,
+      onScrape({ format, durationSeconds, bytes }) {
+        stack.almanac_scrape_duration_seconds.record(durationSeconds, { format });
+        stack.almanac_scrape_size_bytes.record(bytes, { format });
+      },
+    });
+    undo.push(() => server.close());
+    metricsUrl = server.url;
+  }
+
+  const tracer = await startTracing({ environment, resource, logger, stack, shutdownTimeoutMs: shutdownTimeoutMs / 2 });
+  undo.push(() => tracer.shutdown());
+  const { tracerProvider } = tracer;
+  const propagator = createPropagator(environment.propagators);
+  const contextManager = useContextManager();
+  undo.push(() => contextManager[Symbol.dispose]());
+  if (options.registerGlobals === true) {
+    if (trace.setGlobalTracerProvider(tracerProvider)) undo.push(() => trace.disable());
+    if (metricsApi.setGlobalMeterProvider(meterProvider)) undo.push(() => metricsApi.disable());
+    if (propagation.setGlobalPropagator(propagator)) undo.push(() => propagation.disable());
+  }
+
+  let stopping: Promise<void> | undefined;
+  const shutdown = (): Promise<void> => (stopping ??= stop());
+  return {
+    meterProvider,
+    tracerProvider,
+    propagator,
+    logger,
+    health,
+    stack,
+    metricsUrl,
+    instruments: metrics.instruments,
+    async flush() {
+      const inTime = await within(Promise.all([tracer.flush(), metrics.flush()]), shutdownTimeoutMs);
+      if (!inTime) logger.warn("not everything could be sent in time", { timeout_ms: shutdownTimeoutMs });
+    },
+    shutdown,
+    [Symbol.asyncDispose]: shutdown,
+  };
+}
+
+interface Parts {
+  readonly environment: Environment;
+  readonly resource: Resource;
+  readonly logger: Logger;
+}
+
+async function startMetrics({
+  options,
+  environment,
+  resource,
+  logger,
+}: Parts & { readonly options: TelemetryOptions }) {
+  const catalogs = [...new Set<Catalog>([stackCatalog, ...options.catalogs])];
+  const readers: IMetricReader[] = [];
+  const reader = options.metrics
+    ? createPrometheusReader({
+        catalogs,
+        logger,
+        onError(error) {
+          const source = error instanceof ExpositionError ? "exposition" : "callback";
+          stack.almanac_collection_errors_total.add(1, { source });
+        },
+      })
+    : undefined;
+  if (reader !== undefined) readers.push(reader);
+
+  let pushed: ReadonlyMap<string, number> = new Map();
+  if (environment.metrics !== undefined) {
+    const { intervalMs, timeoutMs } = environment.metricExport;
+    const push = createMetricPush(await loadMetricExporter(environment.metrics), {
+      intervalMs,
+      timeoutMs,
+      onExport: (outcome, error) => reportMetrics(outcome, error),
+      onCollected(counts) {
+        pushed = counts;
+        // The SDK keeps for each reader what the others collect, without limit; a page nobody scrapes must not become a leak.
+        void reader?.refresh(intervalMs);
+      },
+    });
+    readers.push(push);
+  }
+
+  const sdk = new MeterProvider({ resource, views: catalogViews(...catalogs), readers });
+  const meterProvider: MeterProviderApi = environment.disabled ? { getMeter: () => createNoopMeter() } : sdk;
+  const known = new WeakMap<Catalog, unknown>();
+  function instruments<C extends Catalog>(catalog: C): Instruments<C> {
+    const found = known.get(catalog) as Instruments<C> | undefined;
+    if (found !== undefined) return found;
+    const { owner, known: values } = options;
+    const created = createInstruments(catalog, meterProvider, {
+      logger,
+      owner,
+      ...(values !== undefined && { known: values }),
+    });
+    known.set(catalog, created);
+    return created;
+  }
+  const stack: Stack = instruments(stackCatalog);
+  const reportMetrics = createExportReporter("metrics", stack, logger);
+
+  const processObservations = observeProcess(meterProvider, { logger });
+  const seriesObservation = stack.almanac_series.observe((observe) => {
+    for (const [family, count] of reader?.seriesCounts() ?? pushed) observe(count, { family });
+  });
+
+  return {
+    meterProvider,
+    reader,
+    stack,
+    instruments,
+    flush: () => sdk.forceFlush(),
+    async shutdown(timeoutMs: number) {
+      // The last push needs the observations, hence the order.
+      await within(sdk.shutdown(), timeoutMs);
+      processObservations[Symbol.dispose]();
+      seriesObservation[Symbol.dispose]();
+    },
+  };
+}
+
+interface TracingOptions extends Parts {
+  readonly stack: Stack;
+  readonly shutdownTimeoutMs: number;
+}
+
+async function startTracing({ environment, resource, logger, stack, shutdownTimeoutMs }: TracingOptions) {
+  if (environment.disabled) {
+    const nothing = (): Promise<void> => Promise.resolve();
+    return { tracerProvider: new ProxyTracerProvider(), flush: nothing, shutdown: nothing };
+  }
+  const sampler = createSampler(environment.sampler);
+  if (environment.traces === undefined) {
+    // Spans are made all the same: their ids go into logs and to the processes that are called.
+    const tracerProvider = new TracerProvider({ resource, sampler });
+    return { tracerProvider, flush: () => tracerProvider.forceFlush(), shutdown: () => tracerProvider.shutdown() };
+  }
+  const queue = createSpanQueue(await loadSpanExporter(environment.traces), {
+    ...environment.spanQueue,
+    shutdownTimeoutMs,
+    onExport: createExportReporter("traces", stack, logger),
+    onDropped: (count, cause) => stack.almanac_spans_dropped_total.add(count, { cause }),
+  });
+  const tracerProvider = new TracerProvider({ resource, sampler, spanProcessors: [queue] });
+  return { tracerProvider, flush: () => tracerProvider.forceFlush(), shutdown: () => tracerProvider.shutdown() };
+}
+
+/** Counts every export and logs when the state changes, not each time. */
+function createExportReporter(signal: "metrics" | "traces", stack: Stack, logger: Logger) {
+  let failing = false;
+  return (outcome: "success" | "failure", error: string | undefined): void => {
+    stack.almanac_otlp_exports_total.add(1, { signal, outcome });
+    if (outcome === "failure" && !failing) logger.warn("export over OTLP fails", { signal, error });
+    if (outcome === "success" && failing) logger.info("export over OTLP works again", { signal });
+    failing = outcome === "failure";
+  };
+}
