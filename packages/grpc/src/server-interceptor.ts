@@ -6,7 +6,7 @@ import { isDeadline, markAnswered, remainingMs } from "./call-signal.ts";
 import { createCallObserver, serverAttributes } from "./call-telemetry.ts";
 import type { CallHooks, GrpcTelemetry, ObservedCall } from "./call-telemetry.ts";
 import { grpcCodeName } from "./grpc-code.ts";
-import { isGone, sentStatus } from "./server-stream.ts";
+import { canAnswer, sentStatus } from "./server-stream.ts";
 
 export interface ServerInterceptorOptions extends CallHooks {
   /** True for paths without span, measurement and onCall (health, reflection). Default: none. */
@@ -70,11 +70,11 @@ export function createServerInterceptor(
           .build();
         next(listener);
         // grpc-js starts nothing and reports nothing for a stream that was reset before it could.
-        if (observed === undefined && isGone(call)) endUnanswered();
+        if (observed === undefined && !canAnswer(call)) endUnanswered();
       })
       .withSendStatus((status, next) => {
-        // An answer to a stream that is gone reaches nobody: the cancel about to be reported is how this call ended.
-        if (!isGone(call)) {
+        // An answer that reaches nobody is not how this call ended; the cancel about to be reported is.
+        if (canAnswer(call)) {
           markAnswered(call);
           (observed ??= start(undefined)).end(grpcCodeName(status.code), status.details);
         }

@@ -21,10 +21,10 @@ export function sentStatus(call: ServerInterceptingCallInterface): { code: GrpcC
   return undefined;
 }
 
-/** True when nothing sent now can reach the client any more. */
-export function isGone(call: ServerInterceptingCallInterface): boolean {
+/** False when a status given now would not go out: the stream is gone, or grpc-js has ended it with another status. */
+export function canAnswer(call: ServerInterceptingCallInterface): boolean {
   const stream = streamOf(call);
-  return stream !== undefined && (stream.destroyed || stream.closed);
+  return stream === undefined || !(stream.destroyed || stream.closed || stream.writableEnded);
 }
 
 function streamOf(call: unknown): ServerHttp2Stream | undefined {
