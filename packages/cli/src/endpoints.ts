@@ -16,7 +16,10 @@ export function endpointLookup(flags: readonly string[], file: string | undefine
   for (const flag of flags) {
     const match = endpoint.exec(flag);
     if (!match) {
-      throw new CliError("usage", `--provider-endpoint: "${flag}" is not NAMESPACE/NAME=HOST:PORT, e.g. default/lab=127.0.0.1:9443`);
+      throw new CliError(
+        "usage",
+        `--provider-endpoint: "${flag}" is not NAMESPACE/NAME=HOST:PORT, e.g. default/lab=127.0.0.1:9443`,
+      );
     }
     fixed.set(match[1]!, match[2]!);
   }

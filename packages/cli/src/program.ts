@@ -44,7 +44,9 @@ function upCommand(): Command {
 function managerCommand(): Command {
   return new Command("manager")
     .description("run the manager: reconciles Providers and VirtualMachines")
-    .addOption(env("--kubeconfig <file>", "kubeconfig (default: KUBECONFIG, ~/.kube/config, or the pod's service account)"))
+    .addOption(
+      env("--kubeconfig <file>", "kubeconfig (default: KUBECONFIG, ~/.kube/config, or the pod's service account)"),
+    )
     .addOption(env("--context <name>", "context of the kubeconfig"))
     .addOption(env("--metrics-bind-address <address>", "/metrics, /healthz and /readyz").default("0.0.0.0:8080"))
     .addOption(env("--leader-election-namespace <namespace>", "namespace of the Lease").default("default"))
@@ -53,8 +55,15 @@ function managerCommand(): Command {
     .addOption(env("--tls-key-file <file>", "its private key (PEM)"))
     .addOption(env("--tls-ca-file <file>", "authority of the providers' certificates (PEM)"))
     .addOption(env("--tls-insecure", "talk to providers without TLS"))
-    .option("--provider-endpoint <namespace/name=host:port>", "dial this instead of the Service; repeatable", collect, [])
-    .addOption(env("--provider-endpoints-file <file>", "JSON object of namespace/name to host:port, read again when it changes"))
+    .option(
+      "--provider-endpoint <namespace/name=host:port>",
+      "dial this instead of the Service; repeatable",
+      collect,
+      [],
+    )
+    .addOption(
+      env("--provider-endpoints-file <file>", "JSON object of namespace/name to host:port, read again when it changes"),
+    )
     .addOption(env("--concurrency <workers>", "reconciles at a time per kind").argParser(positive).default(8))
     .addOption(logLevel().default("info").env("LOG_LEVEL"))
     .addOption(logFormat().default("json").env("LOG_FORMAT"))
@@ -64,12 +73,26 @@ function managerCommand(): Command {
 function mockCommand(): Command {
   return new Command("mock")
     .description("a provider without a hypervisor; MOCK_* variables set its delays and failures")
-    .addOption(new Option("--type <type>", "provider type in labels").choices(["vsphere", "libvirt", "mock"]).default("mock").env("PROVIDER_TYPE"))
+    .addOption(
+      new Option("--type <type>", "provider type in labels")
+        .choices(["vsphere", "libvirt", "mock"])
+        .default("mock")
+        .env("PROVIDER_TYPE"),
+    )
     .addOption(new Option("--name <name>", "name of the Provider object").default("mock").env("PROVIDER_NAME"))
     .addOption(new Option("--host <host>", "address to listen on").default("0.0.0.0").env("PROVIDER_HOST"))
     .addOption(new Option("--port <port>", "gRPC").argParser(port).default(9443).env("PROVIDER_PORT"))
-    .addOption(new Option("--health-port <port>", "/metrics, /healthz and /readyz").argParser(port).default(8080).env("PROVIDER_HEALTH_PORT"))
-    .addOption(new Option("--endpoint <url>", "endpoint of the Provider object; a mock:/// URL may carry knobs").env("PROVIDER_ENDPOINT"))
+    .addOption(
+      new Option("--health-port <port>", "/metrics, /healthz and /readyz")
+        .argParser(port)
+        .default(8080)
+        .env("PROVIDER_HEALTH_PORT"),
+    )
+    .addOption(
+      new Option("--endpoint <url>", "endpoint of the Provider object; a mock:/// URL may carry knobs").env(
+        "PROVIDER_ENDPOINT",
+      ),
+    )
     .addOption(new Option("--state-dir <folder>", "keep machines, tasks and the journal here").env("STATE_DIR"))
     .addOption(new Option("--tls-cert-file <file>", "server certificate (PEM)").env("TLS_CERT_FILE"))
     .addOption(new Option("--tls-key-file <file>", "its private key (PEM)").env("TLS_KEY_FILE"))
@@ -99,7 +122,9 @@ function conformanceCommand(): Command {
     .option("--tls-ca-file <file>", "authority of the provider's certificate (PEM)")
     .option("--server-name <name>", "name expected in the provider's certificate")
     .option("--insecure", "without TLS")
-    .addOption(new Option("--service <name>", "service name to speak to").choices(["native", "compatible"]).default("native"))
+    .addOption(
+      new Option("--service <name>", "service name to speak to").choices(["native", "compatible"]).default("native"),
+    )
     .option("--json", "one JSON object instead of lines")
     .action(async (address: string, options: ConformanceFlags) =>
       (await import("./commands/conformance.ts")).conformance(address, options),

@@ -11,7 +11,8 @@ export async function catalog(flags: CatalogFlags): Promise<void> {
     throw new CliError("usage", `--owner: "${owner}" is no component; there are ${owners.join(", ")}`);
   }
   const catalogs = [virtrigaud, liqo, stack];
-  const families = owner === undefined ? catalogs.flatMap((one) => Object.values(one.families)) : familiesOf(catalogs, owner);
+  const families =
+    owner === undefined ? catalogs.flatMap((one) => Object.values(one.families)) : familiesOf(catalogs, owner);
   if (flags.json) {
     console.log(JSON.stringify(families, undefined, 2));
     return;

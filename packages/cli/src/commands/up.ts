@@ -45,7 +45,9 @@ async function untilReady(stack: Stack, timeoutSeconds: number, signal: AbortSig
   const progress = setInterval(() => {
     const waiting = stack.watch.waiting;
     const some = waiting.slice(0, 3).join(", ");
-    console.log(`  ${stack.watch.moved.size} families have moved, ${waiting.length} to go: ${some}${waiting.length > 3 ? ", …" : ""}`);
+    console.log(
+      `  ${stack.watch.moved.size} families have moved, ${waiting.length} to go: ${some}${waiting.length > 3 ? ", …" : ""}`,
+    );
   }, 5_000);
   try {
     await stack.watch.untilAllMoved(AbortSignal.any([signal, timeout]));
@@ -64,7 +66,12 @@ function printPlaces(stack: Stack, startedAt: number): void {
     ["Kubernetes API", `${stack.apiUrl}   kubectl --kubeconfig ${folder.kubeconfig} get vm,prov`],
     ["manager /metrics", stack.managerMetrics],
     ...runner.providers.map(({ provider, metrics }): [string, string] => [`${provider} /metrics`, metrics]),
-    ["traces", sink ? `${sink.url}/traces` : `sent to ${process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "nowhere (OTEL_SDK_DISABLED)"}`],
+    [
+      "traces",
+      sink
+        ? `${sink.url}/traces`
+        : `sent to ${process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "nowhere (OTEL_SDK_DISABLED)"}`,
+    ],
     ["for scripts", folder.upJson],
     ["logs", folder.logs],
   ];

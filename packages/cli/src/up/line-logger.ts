@@ -6,7 +6,9 @@ const order = { debug: 0, info: 1, warn: 2, error: 3 } as const;
 export function createLineLogger(options: { readonly level: keyof typeof order }, bound: LogFields = {}): Logger {
   const write = (level: keyof typeof order, message: string, fields?: LogFields): void => {
     if (order[level] < order[options.level]) return;
-    const pairs = Object.entries({ ...bound, ...fields }).map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+    const pairs = Object.entries({ ...bound, ...fields }).map(
+      ([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+    );
     process.stderr.write(`${level}: ${[message, ...pairs].join("  ")}\n`);
   };
   return {

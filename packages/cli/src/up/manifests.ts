@@ -14,7 +14,9 @@ export interface Manifest extends KubeObject {
 
 /** Reads every `*.yaml` of a folder, in the order of their names. Errors name the file and the document. */
 export function readManifests(directory: string): Manifest[] {
-  const files = readdirSync(directory).filter((file) => /\.ya?ml$/.test(file)).sort();
+  const files = readdirSync(directory)
+    .filter((file) => /\.ya?ml$/.test(file))
+    .sort();
   return files.flatMap((file) => {
     const path = join(directory, file);
     return parseAllDocuments(readFileSync(path, "utf8")).flatMap((document, index) => {
@@ -31,7 +33,11 @@ export function readManifests(directory: string): Manifest[] {
 }
 
 /** Applies objects in order, server-side, as field manager `almanac-up`; a kind that is being established is waited for. */
-export async function applyManifests(kube: KubeClient, manifests: readonly Manifest[], signal: AbortSignal): Promise<void> {
+export async function applyManifests(
+  kube: KubeClient,
+  manifests: readonly Manifest[],
+  signal: AbortSignal,
+): Promise<void> {
   const known = new Map<string, ResourceDefinition>();
   for (const manifest of manifests) {
     const definition = await discover(kube, manifest, known, signal);

@@ -76,7 +76,9 @@ export async function startLocalRunner(options: RunnerOptions): Promise<LocalRun
     // One change after the other per Deployment; what is read is always the newest.
     const next = (work.get(key) ?? Promise.resolve())
       .then(() => sync(key, event.object))
-      .catch((error: unknown) => logger.warn("cannot act on a Deployment", { deployment: key, error: describeError(error) }));
+      .catch((error: unknown) =>
+        logger.warn("cannot act on a Deployment", { deployment: key, error: describeError(error) }),
+      );
     work.set(key, next);
   });
   informer.start(running);
@@ -128,7 +130,8 @@ export async function startLocalRunner(options: RunnerOptions): Promise<LocalRun
         PROVIDER_HEALTH_PORT: String(health.port),
       },
       log,
-      onExit: (how) => logger.warn("a provider ended and is started again", { provider: `${namespace}/${name}`, how, log: log.path }),
+      onExit: (how) =>
+        logger.warn("a provider ended and is started again", { provider: `${namespace}/${name}`, how, log: log.path }),
     });
     const base = `http://127.0.0.1:${health.port}`;
     const provider: LocalProvider = {
@@ -148,11 +151,18 @@ export async function startLocalRunner(options: RunnerOptions): Promise<LocalRun
   async function followReadiness(key: string, url: string, until: AbortSignal): Promise<void> {
     let reported: boolean | undefined;
     while (!until.aborted) {
-      const ready = await fetch(url, { signal: AbortSignal.timeout(2_000) }).then((response) => response.ok, () => false);
+      const ready = await fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
+        (response) => response.ok,
+        () => false,
+      );
       const [namespace, name] = key.split("/");
       const deployment = informer.get(namespace, name ?? "");
       if (ready !== reported && deployment !== undefined) {
-        await reportStatus(deployment, ready, ready ? "the local process is ready" : "the local process is not ready yet").then(
+        await reportStatus(
+          deployment,
+          ready,
+          ready ? "the local process is ready" : "the local process is not ready yet",
+        ).then(
           () => (reported = ready),
           (error: unknown) => logger.debug("cannot write a Deployment's status", { error: describeError(error) }),
         );

@@ -40,7 +40,9 @@ export function familiesOfPage(page: string): Map<string, FamilyState> {
     const name = sample[1]!;
     const histogram = /^(.*)_count$/.exec(name)?.[1];
     // Of a histogram only the count says whether it moved; its sum may well be 0.
-    const family = families.get(name) ?? (histogram !== undefined && histograms.has(histogram) ? families.get(histogram) : undefined);
+    const family =
+      families.get(name) ??
+      (histogram !== undefined && histograms.has(histogram) ? families.get(histogram) : undefined);
     if (family === undefined) continue;
     const moved = family.moved || Number(sample[2]) !== 0;
     families.set(family.name, { name: family.name, series: family.series + 1, moved });

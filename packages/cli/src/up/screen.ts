@@ -26,11 +26,16 @@ export async function showStatus(stack: Stack, options: StatusOptions): Promise<
   const watching = stack.watch.untilAllMoved(signal).catch(() => undefined);
   let painted = 0;
   while (!signal.aborted) {
-    const items = await machines.list({ signal }).then(({ items }) => items, () => []);
+    const items = await machines.list({ signal }).then(
+      ({ items }) => items,
+      () => [],
+    );
     if (signal.aborted) break;
     if (live) {
       const lines = render(stack, items);
-      process.stdout.write(`${painted > 0 ? `\x1b[${painted}A` : ""}${lines.map((line) => `\x1b[2K${line}\n`).join("")}\x1b[0J`);
+      process.stdout.write(
+        `${painted > 0 ? `\x1b[${painted}A` : ""}${lines.map((line) => `\x1b[2K${line}\n`).join("")}\x1b[0J`,
+      );
       painted = lines.length;
     } else {
       console.log(summaryLine(stack, items));
@@ -42,7 +47,9 @@ export async function showStatus(stack: Stack, options: StatusOptions): Promise<
 
 function summaryLine(stack: Stack, items: readonly VirtualMachine[]): string {
   const phases = countBy(items, phaseOf);
-  const text = Object.entries(phases).map(([phase, count]) => `${count} ${phase}`).join(", ");
+  const text = Object.entries(phases)
+    .map(([phase, count]) => `${count} ${phase}`)
+    .join(", ");
   return `${new Date().toISOString()} ${items.length} machines (${text}); ${stack.watch.moved.size} families have moved, ${stack.watch.waiting.length} to go; ${stack.sink?.store.size ?? 0} traces`;
 }
 
@@ -52,19 +59,30 @@ function render(stack: Stack, items: readonly VirtualMachine[]): string[] {
   const rows = Math.max(4, (process.stdout.rows ?? 24) - 14 - runner.providers.length);
   const processes = [
     `  manager          pid ${manager.pid ?? "–"}  restarts ${manager.restarts}`,
-    ...runner.providers.map(({ provider, component }) => `  ${provider}  pid ${component.pid ?? "–"}  restarts ${component.restarts}`),
+    ...runner.providers.map(
+      ({ provider, component }) => `  ${provider}  pid ${component.pid ?? "–"}  restarts ${component.restarts}`,
+    ),
   ];
   const wishes = workload?.counts;
   const newest = sink?.store.list(3) ?? [];
   return [
-    bold(`${items.length} virtual machines`) + `   ${Object.entries(countBy(items, phaseOf)).map(([phase, count]) => `${phase} ${count}`).join("  ")}`,
+    bold(`${items.length} virtual machines`) +
+      `   ${Object.entries(countBy(items, phaseOf))
+        .map(([phase, count]) => `${phase} ${count}`)
+        .join("  ")}`,
     ...items.slice(0, rows).map((item) => row(item)),
     ...(items.length > rows ? [`  … ${items.length - rows} more`] : []),
     "",
     bold("processes"),
     ...processes,
-    bold("catalog") + `   ${watch.moved.size} families have moved${watch.waiting.length > 0 ? `, waiting for ${watch.waiting.slice(0, 2).join(", ")}${watch.waiting.length > 2 ? " …" : ""}` : ""}`,
-    ...(wishes ? [bold("workload") + `  ${wishes.created} created, ${wishes.powered} powered, ${wishes.reconfigured} reconfigured, ${wishes.deleted} deleted`] : []),
+    bold("catalog") +
+      `   ${watch.moved.size} families have moved${watch.waiting.length > 0 ? `, waiting for ${watch.waiting.slice(0, 2).join(", ")}${watch.waiting.length > 2 ? " …" : ""}` : ""}`,
+    ...(wishes
+      ? [
+          bold("workload") +
+            `  ${wishes.created} created, ${wishes.powered} powered, ${wishes.reconfigured} reconfigured, ${wishes.deleted} deleted`,
+        ]
+      : []),
     ...(sink ? [bold("traces") + `    ${sink.store.size} at ${sink.url}/traces`] : []),
     ...newest.map(({ traceId, root, durationMs }) => `  ${traceId}  ${durationMs.toFixed(0).padStart(6)} ms  ${root}`),
     "Ctrl-C stops everything.",

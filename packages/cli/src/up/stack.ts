@@ -2,15 +2,15 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createApiServer } from "@almanac/apiserver";
-import { familiesOf, stack as stackCatalog, virtrigaud } from "@almanac/catalog";
 import { sleep } from "@almanac/core";
 import type { Logger } from "@almanac/core";
 import { createKubeClient, loadKubeConfig } from "@almanac/kube";
 import type { KubeClient } from "@almanac/kube";
-import { customResourceDefinitions, unbuiltFamilies } from "@almanac/manager";
+import { customResourceDefinitions } from "@almanac/manager";
 import { CliError } from "../error.ts";
 import { startComponent } from "./component.ts";
 import type { Component } from "./component.ts";
+import { builtFamilies } from "./families.ts";
 import { createRunFolder } from "./folder.ts";
 import type { RunFolder } from "./folder.ts";
 import { openLogFile } from "./log-file.ts";
@@ -80,10 +80,10 @@ export async function startStack(options: StackOptions, signal: AbortSignal): Pr
     const folder = createRunFolder(options.directory);
     const authority = await step(options, "certificates", "demo authority, 30 days", () => prepareTls(folder));
     const apiUrl = await startApi(options, folder, authority, cleanup);
-    const kube = createKubeClient(
-      await loadKubeConfig({ kubeconfig: options.kubeconfig ?? folder.kubeconfig }),
-      { userAgent: "almanac-up", logger },
-    );
+    const kube = createKubeClient(await loadKubeConfig({ kubeconfig: options.kubeconfig ?? folder.kubeconfig }), {
+      userAgent: "almanac-up",
+      logger,
+    });
     cleanup.use(kube);
     const manifests = readManifests(options.manifests ?? defaultManifests);
     await step(options, "definitions and examples", `${manifests.length} objects from examples/`, async () => {
@@ -109,21 +109,15 @@ export async function startStack(options: StackOptions, signal: AbortSignal): Pr
     runner.onChange(list);
     list();
     const workload = startWorkload(options, kube, cleanup);
-    const watch = createFamilyWatch({ families: builtFamilies(), targets: () => watchedTargets(managerMetrics, runner) });
+    const watch = createFamilyWatch({
+      families: [...builtFamilies().keys()],
+      targets: () => watchedTargets(managerMetrics, runner),
+    });
     return { ...result, workload, watch, [Symbol.asyncDispose]: () => cleanup.disposeAsync() };
   } catch (error) {
     await cleanup.disposeAsync();
     throw error;
   }
-}
-
-/** Families that the components of this stack own and that something here moves. */
-export function builtFamilies(): string[] {
-  const catalogs = [virtrigaud, stackCatalog];
-  const names = [...familiesOf(catalogs, "manager"), ...familiesOf(catalogs, "provider")].map((family) => family.name);
-  // What only the vSphere and libvirt providers themselves can say is not theirs to say.
-  const elsewhere = /^virtrigaud_(vsphere|libvirt)_/;
-  return [...new Set(names)].filter((name) => !unbuiltFamilies.includes(name) && !elsewhere.test(name));
 }
 
 async function prepareTls(folder: RunFolder): Promise<DemoAuthority> {
@@ -162,7 +156,8 @@ async function startApi(
 }
 
 async function startSink(options: StackOptions, cleanup: AsyncDisposableStack): Promise<TraceSink | undefined> {
-  if (process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] !== undefined || process.env["OTEL_SDK_DISABLED"] === "true") return undefined;
+  if (process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] !== undefined || process.env["OTEL_SDK_DISABLED"] === "true")
+    return undefined;
   const port = await portFor(options, "traces", options.tracesPort, 4318);
   const sink = cleanup.use(await startTraceSink({ port, refuseEvery: 20 }));
   // Inherited by every component started from here on.
@@ -286,17 +281,22 @@ async function untilAnswers(url: string, signal: AbortSignal): Promise<void> {
     if (answered) return;
     await sleep(50, { signal });
   }
-  throw new CliError("failed", `${url} did not answer within ${startTimeoutMs / 1000} s; see the logs in the run folder`);
+  throw new CliError(
+    "failed",
+    `${url} did not answer within ${startTimeoutMs / 1000} s; see the logs in the run folder`,
+  );
 }
 
 async function untilProviders(runner: LocalRunner, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + startTimeoutMs;
   while (runner.providers.length < localProviders.length) {
     if (performance.now() > deadline) {
-      throw new CliError("failed", `the manager made no Deployment for ${localProviders.join(" and ")} within ${startTimeoutMs / 1000} s`);
+      throw new CliError(
+        "failed",
+        `the manager made no Deployment for ${localProviders.join(" and ")} within ${startTimeoutMs / 1000} s`,
+      );
     }
     await sleep(50, { signal });
   }
   await Promise.all(runner.providers.map(({ metrics }) => untilAnswers(metrics, signal)));
 }
-

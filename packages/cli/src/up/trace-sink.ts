@@ -25,12 +25,15 @@ export async function startTraceSink(options: TraceSinkOptions): Promise<TraceSi
   const { port, refuseEvery = 0 } = options;
   const store = createTraceStore();
   let batches = 0;
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8192 }, (request, response) => {
-    handle(request, response).catch((error: unknown) => {
-      if (!response.headersSent) reply(response, 400, `${error instanceof Error ? error.message : "bad request"}\n`);
-      else response.destroy();
-    });
-  });
+  const server = createServer(
+    { requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8192 },
+    (request, response) => {
+      handle(request, response).catch((error: unknown) => {
+        if (!response.headersSent) reply(response, 400, `${error instanceof Error ? error.message : "bad request"}\n`);
+        else response.destroy();
+      });
+    },
+  );
   server.maxConnections = 64;
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

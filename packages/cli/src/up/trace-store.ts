@@ -126,7 +126,9 @@ function renderTree(spans: readonly StoredSpan[]): string {
     for (const span of children.get(parent) ?? []) {
       const offset = `+${milliseconds(span.startNs - start)}`.padStart(11);
       const duration = milliseconds(span.endNs - span.startNs).padStart(11);
-      lines.push(`${offset} ${duration}  ${"  ".repeat(depth)}${span.name}  [${span.service}]${span.failed ? "  ERROR" : ""}`);
+      lines.push(
+        `${offset} ${duration}  ${"  ".repeat(depth)}${span.name}  [${span.service}]${span.failed ? "  ERROR" : ""}`,
+      );
       visit(span.spanId, depth + 1);
     }
   };

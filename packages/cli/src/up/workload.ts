@@ -62,7 +62,8 @@ export function createWorkload(options: WorkloadOptions): Workload {
       }
     }
     // Several at once in the beginning, so that queues fill and a newcomer sees movement.
-    for (let burst = existing.length; burst < size / 2 && !signal.aborted; burst++) await attempt(() => create(signal), signal);
+    for (let burst = existing.length; burst < size / 2 && !signal.aborted; burst++)
+      await attempt(() => create(signal), signal);
     while (!signal.aborted) {
       await pause(signal);
       await attempt(() => step(signal), signal);

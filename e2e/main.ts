@@ -1,0 +1,75 @@
+/**
+ * Scenarios against real peers: `npm run e2e [-- --only NAME[,NAME]] [--keep] [--help]`. Builds the peers that are missing, starts
+ * everything on loopback, ends what it started. The last line is `N passed, N failed`; exit code 0, 1 (a check failed) or 2 (usage).
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { createReport } from "./lib/report.ts";
+import type { Report } from "./lib/report.ts";
+import { badInput } from "./scenarios/bad-input.ts";
+import { kills } from "./scenarios/kills.ts";
+import { pipeline } from "./scenarios/pipeline.ts";
+import { untilReady } from "./scenarios/until-ready.ts";
+
+/** One scenario: gets a folder of its own and reports its checks. What it throws itself counts as one failed check. */
+export interface Scenario {
+  readonly title: string;
+  run(report: Report, folder: string): Promise<void>;
+}
+
+const scenarios: Readonly<Record<string, Scenario>> = {
+  "until-ready": untilReady,
+  pipeline,
+  kills,
+  "bad-input": badInput,
+};
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    keep: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+const names = values.only?.split(",") ?? Object.keys(scenarios);
+const unknown = names.filter((name) => !(name in scenarios));
+if (values.help || unknown.length > 0) {
+  const usage = `Usage: npm run e2e [-- --only ${Object.keys(scenarios).join(",")}] [--keep]
+
+--keep leaves the scenarios' folders (logs, state) behind and says where.
+Exit codes: 0 all passed, 1 a check failed, 2 wrong usage.`;
+  if (unknown.length > 0) console.error(`e2e: unknown scenario "${unknown.join(", ")}"\n${usage}`);
+  else console.log(usage);
+  process.exit(unknown.length > 0 ? 2 : 0);
+}
+
+const report = createReport();
+const folder = mkdtempSync(join(tmpdir(), "almanac-e2e-"));
+await report.check("the real peers are built", () => {
+  const setup = spawnSync(process.execPath, [fileURLToPath(new URL("peers/setup.ts", import.meta.url))], {
+    stdio: "inherit",
+  });
+  if (setup.status !== 0) throw new Error(`e2e/peers/setup.ts ended with ${setup.status}`);
+});
+for (const name of names) {
+  const scenario = scenarios[name];
+  if (scenario === undefined) continue;
+  console.log(`\n${scenario.title}`);
+  const own = join(folder, name);
+  mkdirSync(own);
+  try {
+    await scenario.run(report, own);
+  } catch (error) {
+    await report.check("the scenario runs to its end", () => {
+      throw error;
+    });
+  }
+}
+if (values.keep) console.log(`\nkept: ${folder}`);
+else rmSync(folder, { recursive: true, force: true });
+console.log(`\n${report.passed} passed, ${report.failed} failed`);
+process.exit(report.failed > 0 ? 1 : 0);
