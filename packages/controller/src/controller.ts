@@ -1,10 +1,21 @@
-import type { Clock, Logger } from "@almanac/core";
-import type { Informer, KubeObject } from "@almanac/kube";
-import type { Context, Link, Span, TracerProvider } from "@opentelemetry/api";
+import {
+  context as contexts,
+  type Context,
+  type Link,
+  type Span,
+  type SpanContext,
+  type TracerProvider,
+} from "@opentelemetry/api";
+import { describeError, silentLogger, systemClock, type Clock, type Logger, type Timer } from "@almanac/core";
+import { isKubeError, type Informer, type InformerEvent, type KubeObject } from "@almanac/kube";
+import type { BackoffOptions } from "./backoff.ts";
+import { ControllerError } from "./error.ts";
 import type { Predicate } from "./predicates.ts";
 import type { QueueInstruments } from "./queue-metrics.ts";
-import type { ReconcileOutcome, Result } from "./result.ts";
+import { createReconcileTracer } from "./reconcile-span.ts";
+import { outcomeOf, type ReconcileOutcome, type Result } from "./result.ts";
 import type { Request, Watch } from "./watches.ts";
+import { createWorkQueue, type WorkItem, type WorkQueue } from "./work-queue.ts";
 
 /** What a controller records with; a Telemetry fits. */
 export interface ControllerTelemetry {
@@ -41,10 +52,10 @@ export interface ControllerOptions<T extends KubeObject> {
   readonly telemetry: ControllerTelemetry;
   /** Reconciles at the same time, of different objects. Default: 1. */
   readonly concurrency?: number;
-  /** All must let an event of `informer` pass. Default: every event passes. */
+  /** All must let an event of `informer` pass; resyncs are not asked about. Default: every event passes. */
   readonly predicates?: readonly Predicate<T>[];
   readonly watches?: readonly Watch[];
-  /** Called after each reconcile. What it throws is logged. */
+  /** Called after each reconcile, within its span. What it throws is logged. */
   readonly onReconciled?: (reconciled: Reconciled) => void;
   /** The trace that the reconcile continues, e.g. that of an operation under way. Default: each reconcile is its own root. */
   readonly parentContext?: (object: T) => Context | undefined;
@@ -58,7 +69,9 @@ export interface ControllerOptions<T extends KubeObject> {
   readonly stuckAfterMs?: number;
   /** When stopped, reconciles that run may go on for so long before their signal aborts. Default: 10,000. */
   readonly drainMs?: number;
-  readonly backoff?: { readonly baseMs?: number; readonly maxMs?: number };
+  /** After `drainMs` and the abort, `run` waits this much longer for reconciles that ignore it. Default: 2,000. */
+  readonly abandonMs?: number;
+  readonly backoff?: BackoffOptions;
   readonly clock?: Clock;
   readonly random?: () => number;
 }
@@ -68,7 +81,11 @@ export interface Controller {
   readonly kind: string;
   /** The informers it listens to. */
   readonly informers: readonly Informer<KubeObject>[];
-  /** Works until `signal` aborts, drains and resolves. May be run again afterwards. */
+  /**
+   * Works until `signal` aborts, then takes nothing new, lets what runs come to its end and resolves. May be run again afterwards. With
+   * KubeError `leadership_lost` as the reason of the abort, what runs is aborted at once. Rejects with ControllerError: `drain_timeout` when
+   * reconciles ignore their signal, after which the process should end, and `invalid_options` when it runs already.
+   */
   run(signal: AbortSignal): Promise<void>;
   /** True, or why it is not healthy: fits a liveness check. */
   health(): true | string;
@@ -76,8 +93,302 @@ export interface Controller {
   readonly depth: number;
   /** Reconciles running now. */
   readonly working: number;
-  /** Reconciles `request` soon, as if its object had changed. */
+  /** Reconciles `request` soon, as if its object had changed. Without effect while it does not run. */
   enqueue(request: Request): void;
 }
 
-export declare function createController<T extends KubeObject>(options: ControllerOptions<T>): Controller;
+/**
+ * Brings objects to their desired state: events of informers become keys in a queue, keys become calls of `reconcile`, never two of one
+ * key at once. Nothing a reconcile does ends the controller. Source of the shape: controller-runtime.
+ */
+export function createController<T extends KubeObject>(options: ControllerOptions<T>): Controller {
+  const { name, informer, telemetry, concurrency = 1, clock = systemClock, random = Math.random } = options;
+  const { stuckAfterMs = 600_000, drainMs = 10_000, abandonMs = 2_000, watches = [], resyncMs } = options;
+  checkOptions(options, { concurrency, stuckAfterMs, drainMs, abandonMs });
+  const kind = informer.definition.kind;
+  const logger = (telemetry.logger ?? silentLogger).child({ controller: name });
+  const tracer = createReconcileTracer(telemetry.tracerProvider, kind);
+  // Of keys that fail only; dropped when they succeed.
+  const lastTry = new Map<string, SpanContext>();
+  let queue: WorkQueue<Request> | undefined;
+
+  function subscribe(target: WorkQueue<Request>): DisposableStack {
+    const subscriptions = new DisposableStack();
+    subscriptions.use(
+      informer.onEvent((event) => {
+        const resync = event.type === "update" && event.resync;
+        if (!resync && options.predicates?.every((passes) => passes(event)) === false) return;
+        // What is there at the start, and resyncs, can wait behind what someone just changed.
+        const calm = resync || (event.type === "add" && event.initial);
+        target.add(requestFor(event.object), { priority: calm ? "low" : "normal" });
+      }),
+    );
+    for (const watched of watches) {
+      subscriptions.use(
+        watched.informer.onEvent((event: InformerEvent<KubeObject>) => {
+          const calm = event.type === "add" && event.initial;
+          for (const request of watched.requests(event)) target.add(request, { priority: calm ? "low" : "normal" });
+        }),
+      );
+    }
+    if (resyncMs !== undefined) {
+      let timer: Timer;
+      const arm = (): Timer =>
+        clock.setTimeout(
+          () => {
+            for (const object of informer.list()) target.add(requestFor(object), { priority: "low" });
+            timer = arm();
+          },
+          resyncMs * (1 + random() / 10),
+        );
+      timer = arm();
+      subscriptions.defer(() => timer.cancel());
+    }
+    return subscriptions;
+  }
+
+  /** Runs the function and turns whatever it does into a result. */
+  async function attempt(
+    request: Request,
+    context: ReconcileContext<T>,
+  ): Promise<Result | { readonly type: "thrown"; readonly error: unknown }> {
+    try {
+      const result: Result | undefined = await options.reconcile(request, context);
+      if (result === undefined)
+        throw new TypeError("reconcile returned no result: return done(), again(), failure() or terminal()");
+      return result;
+    } catch (error) {
+      const reason: unknown = context.signal.aborted ? context.signal.reason : undefined;
+      // A reconcile that gives up because its time is over mostly says "aborted"; why it was is of more use.
+      const told = reason instanceof ControllerError && error !== reason;
+      return {
+        type: "thrown",
+        error: told ? new ControllerError(reason.code, "the reconcile was aborted", { cause: error }) : error,
+      };
+    }
+  }
+
+  function schedule(
+    target: WorkQueue<Request>,
+    request: Request,
+    result: Awaited<ReturnType<typeof attempt>>,
+  ): number | undefined {
+    switch (result.type) {
+      case "done":
+      case "terminal":
+        target.forget(request);
+        return undefined;
+      case "again":
+        target.forget(request);
+        target.addAfter(request, result.afterMs);
+        return result.afterMs;
+      case "failure":
+        if (result.afterMs === undefined) return target.retry(request);
+        target.forget(request);
+        target.addAfter(request, result.afterMs);
+        return result.afterMs;
+      case "thrown":
+        return target.retry(request);
+    }
+  }
+
+  async function reconcileOne(target: WorkQueue<Request>, item: WorkItem<Request>, stop: AbortSignal): Promise<void> {
+    const request = item.key;
+    const id = idOf(request);
+    const retries = target.retries(request);
+    const object = informer.get(request.namespace, request.name);
+    const { span, context } = tracer.start({
+      request,
+      waitedSeconds: item.waitedSeconds,
+      retries,
+      parent: object === undefined ? undefined : attemptOr(undefined, () => options.parentContext?.(object)),
+      links: object === undefined ? [] : (attemptOr([], () => options.links?.(object)) ?? []),
+      previous: lastTry.get(id),
+    });
+    const own = logger.child({
+      kind,
+      ...(request.namespace === "" ? {} : { namespace: request.namespace }),
+      name: request.name,
+    });
+    const timeout = new AbortController();
+    const timer =
+      options.reconcileTimeoutMs === undefined
+        ? undefined
+        : clock.setTimeout(
+            () =>
+              timeout.abort(
+                new ControllerError(
+                  "reconcile_timeout",
+                  `the reconcile ran longer than ${options.reconcileTimeoutMs} ms`,
+                ),
+              ),
+            options.reconcileTimeoutMs,
+          );
+    const signal = AbortSignal.any([stop, timeout.signal]);
+    await contexts.with(context, async () => {
+      const startedAt = clock.monotonic();
+      const result = await attempt(request, {
+        signal,
+        logger: own,
+        span,
+        retries,
+        observe: (written) => informer.observe(written),
+      });
+      const durationSeconds = (clock.monotonic() - startedAt) / 1000;
+      timer?.cancel();
+      const outcome = outcomeOf(result);
+      const afterMs = schedule(target, request, result);
+      if (outcome === "success" || result.type === "terminal") lastTry.delete(id);
+      else lastTry.set(id, span.spanContext());
+      const error = "error" in result ? result.error : undefined;
+      const fields = {
+        outcome,
+        result: result.type,
+        durationSeconds,
+        retries,
+        afterMs,
+        ...(error === undefined ? {} : { error: describeError(error) }),
+      };
+      if (outcome === "success") own.debug("reconciled", fields);
+      // What comes again by itself is told as a warning; what nobody retries is for someone to look at.
+      else if (result.type === "terminal") own.error("reconcile failed for good", fields);
+      else own.warn("reconcile failed", fields);
+      attemptOr(undefined, () => options.onReconciled?.({ request, outcome, durationSeconds }));
+      tracer.end(span, { type: result.type, outcome, error });
+    });
+  }
+
+  function attemptOr<V>(otherwise: V, callback: () => V): V {
+    try {
+      return callback();
+    } catch (error) {
+      logger.error("a callback of the controller threw", { error: describeError(error) });
+      return otherwise;
+    }
+  }
+
+  async function work(target: WorkQueue<Request>, stop: AbortSignal): Promise<void> {
+    for (let item = await target.take(); item !== undefined; item = await target.take()) {
+      try {
+        await reconcileOne(target, item, stop);
+      } catch (error) {
+        // Only a defect of telemetry or logging gets here; the key must not be lost with it.
+        logger.error("a worker met an unexpected error", { error: describeError(error) });
+        target.retry(item.key);
+      } finally {
+        target.done(item.key);
+      }
+    }
+  }
+
+  /** Resolves when nothing runs any more. Rejects with `drain_timeout` when waiting longer is of no use. */
+  async function drain(target: WorkQueue<Request>, stop: AbortController, reason: unknown): Promise<void> {
+    const patience = new AbortController();
+    const stopNow = (): void => {
+      stop.abort(reason instanceof Error ? reason : new ControllerError("stopping", "the controller stops"));
+      abandon = clock.setTimeout(
+        () =>
+          patience.abort(
+            new ControllerError(
+              "drain_timeout",
+              `controller "${name}": ${target.working} reconciles ignore their signal`,
+            ),
+          ),
+        abandonMs,
+      );
+    };
+    let abandon: Timer | undefined;
+    const grace = isKubeError(reason, "leadership_lost") ? undefined : clock.setTimeout(stopNow, drainMs);
+    if (grace === undefined) stopNow();
+    try {
+      await target.idle(patience.signal);
+    } finally {
+      grace?.cancel();
+      abandon?.cancel();
+    }
+  }
+
+  return {
+    name,
+    kind,
+    informers: [informer as unknown as Informer<KubeObject>, ...watches.map((watched) => watched.informer)],
+    async run(signal) {
+      if (queue !== undefined) throw new ControllerError("invalid_options", `controller "${name}" runs already`);
+      if (signal.aborted) return;
+      using own = createWorkQueue<Request>({
+        name,
+        keyOf: idOf,
+        clock,
+        ...(options.backoff === undefined ? {} : { backoff: options.backoff }),
+        ...(telemetry.stack === undefined ? {} : { instruments: telemetry.stack }),
+      });
+      queue = own;
+      using subscriptions = subscribe(own);
+      const stop = new AbortController();
+      const workers = Array.from({ length: concurrency }, () => work(own, stop.signal));
+      logger.info("controller started", { kind, concurrency });
+      await new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+      subscriptions.dispose();
+      own.shutdown();
+      await drain(own, stop, signal.reason);
+      await Promise.all(workers);
+      queue = undefined;
+      lastTry.clear();
+      logger.info("controller stopped", { kind });
+    },
+    health() {
+      const runningMs = queue?.longestRunningMs() ?? 0;
+      return (
+        runningMs <= stuckAfterMs ||
+        `controller ${name}: a reconcile has been running for ${Math.round(runningMs / 1000)} s`
+      );
+    },
+    get depth() {
+      return queue?.depth ?? 0;
+    },
+    get working() {
+      return queue?.working ?? 0;
+    },
+    enqueue(request) {
+      queue?.add({ namespace: request.namespace, name: request.name });
+    },
+  };
+}
+
+function requestFor(object: KubeObject): Request {
+  return { namespace: object.metadata.namespace ?? "", name: object.metadata.name };
+}
+
+function idOf(request: Request): string {
+  return `${request.namespace}/${request.name}`;
+}
+
+function checkOptions<T extends KubeObject>(
+  options: ControllerOptions<T>,
+  resolved: {
+    readonly concurrency: number;
+    readonly stuckAfterMs: number;
+    readonly drainMs: number;
+    readonly abandonMs: number;
+  },
+): void {
+  const fail = (field: string, value: unknown, rule: string): never => {
+    throw new ControllerError(
+      "invalid_options",
+      `controller "${options.name}": ${field} must be ${rule}, got ${String(value)}`,
+    );
+  };
+  if (options.name === "") fail("name", '""', "a name");
+  const { concurrency, ...durations } = resolved;
+  if (!(Number.isInteger(concurrency) && concurrency >= 1))
+    fail("concurrency", concurrency, "a whole number of at least 1");
+  for (const [field, value] of Object.entries(durations))
+    if (!(value >= 0)) fail(field, value, "a time in milliseconds");
+  for (const field of ["resyncMs", "reconcileTimeoutMs"] as const) {
+    const value = options[field];
+    if (value !== undefined && !(value > 0)) fail(field, value, "positive");
+  }
+}

@@ -6,6 +6,8 @@ export type ControllerErrorCode =
   /** A reconcile ran longer than its timeout. */
   | "reconcile_timeout"
   /** The controller stops; what runs is asked to end. */
-  | "stopping";
+  | "stopping"
+  /** Reconciles did not end when asked to. */
+  | "drain_timeout";
 
 export class ControllerError extends CodedError<ControllerErrorCode> {}

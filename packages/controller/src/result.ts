@@ -1,5 +1,8 @@
-/** Outcome of a reconcile: see the catalog's closed set. */
-export type ReconcileOutcome = "success" | "failure" | "error";
+import { ControllerError } from "./error.ts";
+import type { Outcome } from "@almanac/catalog";
+
+/** `success`: done, or healthy and looked at again. `failure`: refused for a reason that retrying does not change. `error`: could not be done. */
+export type ReconcileOutcome = Exclude<Outcome, "other">;
 
 /** What a reconcile returns. Made by `done`, `again`, `terminal` and `failure`; throwing means: try again with back-off, outcome `error`. */
 export type Result =
@@ -8,14 +11,28 @@ export type Result =
   | { readonly type: "terminal"; readonly error: unknown }
   | { readonly type: "failure"; readonly error: unknown; readonly afterMs: number | undefined };
 
+/** Of what a reconcile returned, or of what it threw. */
+export function outcomeOf(result: Result | { readonly type: "thrown" }): ReconcileOutcome {
+  switch (result.type) {
+    case "done":
+    case "again":
+      return "success";
+    case "terminal":
+    case "failure":
+      return "failure";
+    case "thrown":
+      return "error";
+  }
+}
+
 /** The work is done; nothing more until something changes. Outcome `success`. */
 export function done(): Result {
   return { type: "done" };
 }
 
-/** Healthy; look again after `afterMs`. Outcome `success`. */
+/** Healthy; look again after `afterMs`. Outcome `success`. Throws `invalid_options` for what is no time. */
 export function again(afterMs: number): Result {
-  return { type: "again", afterMs };
+  return { type: "again", afterMs: delay(afterMs) };
 }
 
 /** Refused or failed for a reason that retrying alone does not change; no retry until something changes. Outcome `failure`. */
@@ -25,5 +42,12 @@ export function terminal(error: unknown): Result {
 
 /** As `terminal`, but looked at again: after `afterMs`, or with the growing back-off when it is missing. Outcome `failure`. */
 export function failure(error: unknown, options: { readonly afterMs?: number } = {}): Result {
-  return { type: "failure", error, afterMs: options.afterMs };
+  return { type: "failure", error, afterMs: options.afterMs === undefined ? undefined : delay(options.afterMs) };
+}
+
+function delay(afterMs: number): number {
+  // NaN would be ready at once, for ever.
+  if (!(afterMs >= 0))
+    throw new ControllerError("invalid_options", `afterMs must be a time in milliseconds, got ${afterMs}`);
+  return afterMs;
 }

@@ -10,19 +10,52 @@ export interface Request {
 /** Another resource whose changes lead to reconciles; made by `watch`. */
 export interface Watch {
   readonly informer: Informer<KubeObject>;
-  subscribe(enqueue: (request: Request, event: InformerEvent<KubeObject>) => void): Disposable;
+  /** What `event` asks to reconcile. May throw. */
+  requests(event: InformerEvent<KubeObject>): readonly Request[];
 }
 
 export interface WatchSettings<T extends KubeObject> {
-  /** The objects to reconcile when `object` changed. What it throws is logged. */
+  /** The objects to reconcile when `object` changed; of an update, those of both states. What it throws is logged. */
   readonly map: (object: T) => readonly Request[];
+  /** All must let an event pass. Default: every event passes. */
   readonly predicates?: readonly Predicate<T>[];
 }
 
-export declare function watch<T extends KubeObject>(informer: Informer<T>, settings: WatchSettings<T>): Watch;
+/** Reconciles for changes of another resource. */
+export function watch<T extends KubeObject>(informer: Informer<T>, settings: WatchSettings<T>): Watch {
+  return {
+    // Subscribed to for its events only, which come back to `requests` below as the T they are.
+    informer: informer as unknown as Informer<KubeObject>,
+    requests(event) {
+      const typed = event as InformerEvent<T>;
+      // The controller has its own resync; that of a watched informer is meant for its own kind.
+      if (typed.type === "update" && typed.resync) return [];
+      if (settings.predicates?.every((passes) => passes(typed)) === false) return [];
+      const requests = settings.map(typed.object);
+      // The former owner needs to know as well that it lost something.
+      return typed.type === "update" ? [...settings.map(typed.old), ...requests] : requests;
+    },
+  };
+}
 
-/** Maps an object to its owners of `kind` in `apiGroup`. */
-export declare function ownerRequests(
-  kind: string,
-  options?: { readonly apiGroup?: string; readonly controllerOnly?: boolean },
-): (object: KubeObject) => Request[];
+export interface OwnerOptions {
+  /** Default: any group. */
+  readonly apiGroup?: string;
+  /** Only the owner that is marked as controller. Default: true. */
+  readonly controllerOnly?: boolean;
+}
+
+/** Maps an object to its owners of `kind`, which live in its own namespace. */
+export function ownerRequests(kind: string, options: OwnerOptions = {}): (object: KubeObject) => Request[] {
+  const { apiGroup, controllerOnly = true } = options;
+  return (object) =>
+    (object.metadata.ownerReferences ?? [])
+      .filter((owner) => owner.kind === kind && (!controllerOnly || owner.controller === true))
+      .filter((owner) => apiGroup === undefined || groupOf(owner.apiVersion) === apiGroup)
+      .map((owner) => ({ namespace: object.metadata.namespace ?? "", name: owner.name }));
+}
+
+function groupOf(apiVersion: string): string {
+  const slash = apiVersion.indexOf("/");
+  return slash === -1 ? "" : apiVersion.slice(0, slash);
+}
