@@ -71,7 +71,7 @@ function resolve(catalog: string, name: string, spec: FamilySpec): Family {
     observed: spec.type !== "histogram" && spec.observed === true,
     labels: Object.freeze({ ...spec.labels }),
     labelKeys: Object.freeze(Object.keys(spec.labels)),
-    buckets: spec.type === "histogram" ? Object.freeze([...spec.buckets]) : undefined,
+    buckets: spec.buckets && Object.freeze([...spec.buckets]),
     unit: spec.unit,
     owners: Object.freeze([...spec.owners]),
     help: spec.help,

@@ -32,6 +32,8 @@ export interface CounterSpec extends FamilySpecBase {
   readonly type: "counter";
   /** True: read from its source at collection time instead of being added to. */
   readonly observed?: true;
+  readonly instrument?: never;
+  readonly buckets?: never;
 }
 
 /** A value that goes up and down. */
@@ -41,6 +43,7 @@ export interface GaugeSpec extends FamilySpecBase {
   readonly instrument?: "upDownCounter";
   /** True: read from its source at collection time, so that it is never stale. */
   readonly observed?: true;
+  readonly buckets?: never;
 }
 
 /** A distribution over fixed buckets. */
@@ -48,6 +51,8 @@ export interface HistogramSpec extends FamilySpecBase {
   readonly type: "histogram";
   /** Upper bounds, strictly increasing and finite; `+Inf` is implied. */
   readonly buckets: readonly number[];
+  readonly observed?: never;
+  readonly instrument?: never;
 }
 
 /** One metric family as its author writes it. */

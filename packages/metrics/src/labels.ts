@@ -29,9 +29,9 @@ interface LabelKey {
 /** Checks the labels of one family. */
 export interface LabelCheck {
   /** True when the labels can be recorded as they are. Allocates nothing. */
-  fits(labels: Attributes): boolean;
+  fits(labels: Attributes | null): boolean;
   /** For labels that do not fit: a repaired copy, or why there is none. */
-  repair(labels: Attributes): Repair;
+  repair(labels: Attributes | null): Repair;
 }
 
 /** Builds the check of a family's labels. A value outside its closed set is repaired to `other`; a wrong set of keys is not repaired. */
@@ -45,6 +45,8 @@ export function createLabelCheck(family: Family): LabelCheck {
 
   return {
     fits(labels) {
+      // Untyped callers may pass null, or labels that a prototype holds and the SDK would not see.
+      if (labels === null || Object.getPrototypeOf(labels) !== Object.prototype) return false;
       let present = 0;
       for (const { key, allowed, optional } of keys) {
         const value = labels[key];
@@ -60,7 +62,8 @@ export function createLabelCheck(family: Family): LabelCheck {
       return true;
     },
 
-    repair(labels) {
+    repair(given) {
+      const labels = Object(given ?? {}) as Attributes;
       const unknown = Object.keys(labels).find((key) => !declared.has(key));
       if (unknown !== undefined) return { labels: undefined, violation: { reason: "unknown_key", key: unknown } };
       const repaired: Record<string, string> = {};

@@ -117,7 +117,7 @@ function createReading(
   }
 
   return {
-    run(result: ObservableResult): void | Promise<void> {
+    run: (result: ObservableResult): void | Promise<void> => {
       if (overdue > 0) {
         failed(new Error("the reading before has not ended yet"));
         return;
@@ -140,7 +140,7 @@ function createReading(
       }
       close();
     },
-    stop(): void {
+    stop: (): void => {
       for (const controller of running) controller.abort(new Error("the observation was disposed"));
     },
   };

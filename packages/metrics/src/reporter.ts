@@ -2,7 +2,7 @@ import { stack } from "@almanac/catalog";
 import type { Family, ViolationReason } from "@almanac/catalog";
 import { describeError } from "@almanac/core";
 import type { Logger } from "@almanac/core";
-import type { Counter, MeterProvider } from "@opentelemetry/api";
+import type { Counter, Meter, MeterProvider } from "@opentelemetry/api";
 import { meterOf } from "./meter.ts";
 
 /** Counts what went wrong while recording and says it once, so that a mistake in a hot path does not flood the log. */
@@ -29,7 +29,7 @@ export function createReporter(meterProvider: MeterProvider, logger: Logger): Re
 
   return {
     violation(family, reason, topic, describe) {
-      violations(family, { family: family.name, reason });
+      violations({ family: family.name, reason });
       warnOnce(
         `${family.name}\n${reason}\n${topic}`,
         "a measurement does not fit the catalog; further ones like it are only counted",
@@ -42,7 +42,7 @@ export function createReporter(meterProvider: MeterProvider, logger: Logger): Re
     },
     providerFailed,
     sourceFailed(source) {
-      collectionErrors(undefined, { source });
+      collectionErrors({ source });
     },
   };
 
@@ -54,13 +54,20 @@ export function createReporter(meterProvider: MeterProvider, logger: Logger): Re
   }
 
   function lazyCounter(provider: MeterProvider, own: Family) {
+    let meter: Meter | undefined;
     let counter: Counter | undefined;
-    return (family: Family | undefined, labels: Record<string, string>): void => {
+    // A meter that is first asked for during a collection is left out of that collection, and with it the failure it is to count.
+    try {
+      meter = meterOf(provider, own);
+    } catch (error) {
+      providerFailed(own, error);
+    }
+    return (labels: Record<string, string>): void => {
       try {
-        counter ??= meterOf(provider, own).createCounter(own.name, { description: own.help });
-        counter.add(1, labels);
+        counter ??= meter?.createCounter(own.name, { description: own.help });
+        counter?.add(1, labels);
       } catch (error) {
-        providerFailed(family ?? own, error);
+        providerFailed(own, error);
       }
     };
   }

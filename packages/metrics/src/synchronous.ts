@@ -16,9 +16,6 @@ export interface InstrumentContext extends KnownLabels {
 
 type Write = (value: number, labels: Attributes, context: Context | undefined) => void;
 
-/** Records one value; the labels default to none. */
-type RecordValue = (value: number, labels?: Attributes, context?: Context) => void;
-
 const noLabels: Attributes = Object.freeze({});
 
 /** The instrument of a counter or up-down counter family, and the start of its series at 0. */
@@ -28,31 +25,33 @@ export function createTypedCounter(family: Family, context: InstrumentContext): 
     add: record,
     bind: (labels) => ({ add: bind(labels) }),
     start(labels = noLabels) {
-      const foreign = Object.keys(labels).find((key) => !Object.hasOwn(family.labels, key));
-      if (foreign !== undefined) {
-        reportViolation(context.reporter, family, { reason: "unknown_key", key: foreign });
+      const violation = firstViolation(family, labels);
+      if (violation !== undefined) {
+        reportViolation(context.reporter, family, violation);
         return;
       }
-      startAtZero(family, record, { owner: context.owner, known: { ...context.known, ...given(labels) } });
+      const given = Object.entries(labels).map(([key, value]) => [key, [value as string]]);
+      const known = { ...context.known, ...(Object.fromEntries(given) as Record<string, string[]>) };
+      for (const series of knownCombinations(family, { owner: context.owner, known }) ?? []) record(0, series);
     },
   };
+}
+
+/** What is wrong with labels of which some may be left out. */
+function firstViolation(family: Family, labels: Attributes): Violation | undefined {
+  for (const [key, value] of Object.entries(labels)) {
+    const domain = Object.hasOwn(family.labels, key) ? family.labels[key] : undefined;
+    if (domain === undefined) return { reason: "unknown_key", key };
+    const fits = typeof value === "string" && (domain.kind === "open" || domain.values.includes(value));
+    if (!fits) return { reason: "value", key, value };
+  }
+  return undefined;
 }
 
 /** The instrument of a gauge or histogram family. */
 export function createTypedRecorder(family: Family, context: InstrumentContext): TypedRecorder<Attributes> {
   const { record, bind } = createRecording(family, context);
   return { record, bind: (labels) => ({ record: bind(labels) }) };
-}
-
-/** Adds 0 to every series of the family that is known beforehand; without such knowledge it does nothing. */
-function startAtZero(family: Family, record: RecordValue, knowledge: KnownLabels): void {
-  for (const labels of knownCombinations(family, knowledge) ?? []) record(0, labels);
-}
-
-function given(labels: Attributes): Record<string, readonly string[]> {
-  return Object.fromEntries(
-    Object.entries(labels).flatMap(([key, value]) => (value === undefined ? [] : [[key, [String(value)]]])),
-  );
 }
 
 function createRecording(family: Family, { meterProvider, reporter }: InstrumentContext) {
@@ -77,7 +76,7 @@ function createRecording(family: Family, { meterProvider, reporter }: Instrument
   }
 
   return {
-    record(value: number, labels: Attributes = noLabels, context?: Context): void {
+    record: (value: number, labels: Attributes = noLabels, context?: Context): void => {
       if (!acceptable(value)) return;
       // The caller's own object goes through when it fits, so that the valid path allocates nothing.
       if (check.fits(labels)) {
@@ -89,7 +88,7 @@ function createRecording(family: Family, { meterProvider, reporter }: Instrument
       if (repaired !== undefined) guarded(value, repaired, context);
     },
 
-    bind(labels: Attributes = noLabels): (value: number, context?: Context) => void {
+    bind: (labels: Attributes = noLabels): ((value: number, context?: Context) => void) => {
       const { labels: settled, violation } = check.fits(labels)
         ? { labels: { ...labels }, violation: undefined }
         : check.repair(labels);
@@ -139,7 +138,8 @@ function openInstrument(family: Family, meterProvider: MeterProvider): Write {
 export function reportViolation(reporter: Reporter, family: Family, { reason, key, value }: Violation): void {
   reporter.violation(family, reason, "labels", () => ({
     label: key,
-    ...(value !== undefined && { value: String(value).slice(0, 64) }),
+    // Whatever an untyped caller passed must be printable without running its code.
+    ...(value !== undefined && { value: typeof value === "string" ? value.slice(0, 64) : `(${typeof value})` }),
     remedy: `use the labels of the catalog: ${family.labelKeys.join(", ") || "none"}`,
   }));
 }
