@@ -3,7 +3,7 @@ import type { Family, ViolationReason } from "@almanac/catalog";
 import type { Attributes } from "@opentelemetry/api";
 
 /** What became of labels that were not right as they were. */
-export interface Repair {
+interface Repair {
   /** Labels to record with, absent when the measurement has to be dropped. */
   readonly labels: Attributes | undefined;
   /** What was wrong, absent when nothing was: an optional label that is there but undefined. */
@@ -27,7 +27,7 @@ interface LabelKey {
 }
 
 /** Checks the labels of one family. */
-export interface LabelCheck {
+interface LabelCheck {
   /** True when the labels can be recorded as they are. Allocates nothing. */
   fits(labels: Attributes | null): boolean;
   /** For labels that do not fit: a repaired copy, or why there is none. */
