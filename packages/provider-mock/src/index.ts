@@ -1,1 +1,10 @@
-export {};
+export { MockProviderError } from "./error.ts";
+export { createMockHypervisor } from "./hypervisor.ts";
+export { startMockProvider } from "./mock-provider.ts";
+export { parseMockOptions } from "./options.ts";
+export type { MockProviderErrorCode } from "./error.ts";
+export type { MockHypervisor, MockHypervisorOptions } from "./hypervisor.ts";
+export type { JournalEntry, JournalLine } from "./journal.ts";
+export type { MockProvider, MockProviderOptions } from "./mock-provider.ts";
+export type { Feature, MockDelays, MockFailures, MockOptions, MockSettings } from "./options.ts";
+export type { Range } from "./random.ts";

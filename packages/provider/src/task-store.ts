@@ -53,7 +53,7 @@ export interface TaskStoreOptions {
   readonly directory?: string;
   /** Decides about tasks a killed process left running. Default: they fail, saying that the provider was restarted. */
   onInterrupted?(task: TaskInfo): Interrupted;
-  /** Called when a task has ended and before anybody can read that. Must not throw. */
+  /** Called when a task has ended, before that is kept or can be read. A task resumed after a crash may end again. Must not throw. */
   onEnded?(task: TaskInfo, error: string): void;
   /** How long an ended task can be read, milliseconds. Default one hour, the contract's. */
   readonly retentionMs?: number;
@@ -122,9 +122,9 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
   }
 
   function end(info: TaskInfo, stored: Stored, error: string): void {
+    options.onEnded?.(info, error);
     file.set(info.id, { operation: stored.operation, endedMs: clock.now(), ...(error === "" ? {} : { error }) });
     endedIds.add(info.id);
-    options.onEnded?.(info, error);
   }
 
   function launch(info: TaskInfo, stored: Stored, run: TaskRun, parent: Context): void {
