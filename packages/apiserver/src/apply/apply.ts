@@ -1,25 +1,45 @@
-import type { CompiledSchema } from "../schema/compile.ts";
-import type { JsonObject } from "../schema/json.ts";
-import type { BuiltinSchema } from "./builtin-schemas.ts";
+import type { Json, JsonObject } from "../schema/json.ts";
+import { deepestNesting, deepEqual, getOwn, isObject, nestsDeeperThan } from "../schema/json.ts";
+import { ApplyError } from "./error.ts";
+import type { FieldSet } from "./field-set.ts";
+import {
+  difference,
+  emptySet,
+  equalSets,
+  intersection,
+  printPaths,
+  union,
+  withNamedFields,
+  withoutFields,
+} from "./field-set.ts";
+import type { ManagerEntry, Managers } from "./managed-fields.ts";
+import {
+  decodeManagers,
+  encodeManagers,
+  identityOf,
+  managedFieldsOf,
+  ownable,
+  withManagedFields,
+} from "./managed-fields.ts";
+import type { MergeType } from "./merge-type.ts";
+import { mergeTypeOf } from "./merge-type.ts";
+import type { WriteOptions } from "./ownership.ts";
+import { compareForWrite, contested, emptyObject, releaseOthers, resetElements, updateManagers } from "./ownership.ts";
+import { fieldSetOf, mergeValues, problemsOf, removePaths } from "./typed-value.ts";
 
-export interface ApplyOptions {
-  /** The stored object; undefined when there is none yet. */
+export interface ApplyOptions extends WriteOptions {
+  /** The stored object; undefined when there is none yet. Neither it nor `applied` is changed. */
   readonly live: JsonObject | undefined;
   /** What the manager wants, with apiVersion, kind and metadata. */
   readonly applied: JsonObject;
-  readonly manager: string;
-  /** Take over fields that other managers own with another value. */
+  /** Take over fields that other managers own with another value. Without it, each of them is a conflict. */
   readonly force: boolean;
-  readonly apiVersion: string;
-  readonly schema: CompiledSchema | BuiltinSchema;
-  /** RFC 3339, second precision. */
-  readonly time: string;
-  readonly subresource?: string | undefined;
 }
 
-/** A field whose value another manager owns. */
+/** A field that the applied configuration sets to another value than its owner did. */
 export interface ApplyConflict {
   readonly manager: string;
+  readonly operation: "Apply" | "Update";
   readonly subresource?: string;
   readonly apiVersion: string;
   readonly time?: string;
@@ -29,6 +49,124 @@ export interface ApplyConflict {
 
 export type ApplyResult = { readonly object: JsonObject } | { readonly conflicts: readonly ApplyConflict[] };
 
+/** Who owned the fields of an object that nobody had applied to before. */
+const firstManager = "before-first-apply";
+
+/**
+ * Server-side apply: `live` with everything that `applied` says, without what this manager had applied before, applies no longer and
+ * owns alone; with the managedFields that follow. Defaulting, pruning and validation come after it and are the caller's.
+ *
+ * Returns the conflicts instead when others own fields with other values and `force` is off. Throws ApplyError for a configuration
+ * that cannot be merged, whatever the owners.
+ *
+ * From Kubernetes' "Server-Side Apply", KEP-555 and sigs.k8s.io/structured-merge-diff. Managers of several API versions are compared
+ * as they are: versions that differ in their fields need conversion, which is not done here.
+ */
 export function applyServerSide(options: ApplyOptions): ApplyResult {
-  return { object: options.applied };
+  const { applied, manager, force, apiVersion, subresource = "", time } = options;
+  const type = mergeTypeOf(options.schema);
+  checkMergeable(options, type);
+  const stored = options.live === undefined ? undefined : withManagedFields(options.live, []);
+  const live = stored ?? {};
+  const managers = managersBefore(options, stored);
+
+  const identity = { manager, operation: "Apply", apiVersion, subresource } as const;
+  const id = identityOf(identity);
+  const last = managers.get(id);
+  const set = withoutFields(fieldSetOf(applied, type), resetElements(options));
+  const claimed = new Map(managers).set(id, { ...identity, time, set });
+
+  const merged = (mergeValues(live, applied, type) ?? {}) as JsonObject;
+  const object = prune(merged, claimed, last?.set ?? emptySet, type);
+  const comparison = compareForWrite(options, live, object);
+  if (!force) {
+    const conflicts = conflictsOf(managers, comparison, id);
+    if (conflicts.length > 0) return { conflicts };
+  }
+
+  const result = releaseOthers(claimed, comparison, id);
+  const owned = ownable(set);
+  if (owned.size === 0) result.delete(id);
+  else {
+    // A request that changes nothing leaves no trace, so that it need not be stored.
+    const isNoop = last !== undefined && equalSets(last.set, owned) && last.apiVersion === apiVersion;
+    const isUnchanged = isNoop && deepEqual(live, object);
+    result.set(id, { ...identity, set: owned, time: isUnchanged ? last.time : time });
+  }
+  return { object: withManagedFields(object, encodeManagers(result)) };
+}
+
+/**
+ * What makes a request to apply unacceptable, for an answer of 400; undefined when it can be tried. `apiVersion`, when given, is the one
+ * of the request's path.
+ */
+export function checkApplied(applied: JsonObject, apiVersion?: string): string | undefined {
+  const managedFields = managedFieldsOf(applied);
+  if (managedFields !== undefined && managedFields !== null) return "metadata.managedFields must be nil";
+  const version = getOwn(applied, "apiVersion");
+  if (apiVersion === undefined || version === apiVersion) return undefined;
+  const specified = typeof version === "string" ? version : JSON.stringify(version ?? null);
+  return `Incorrect version specified in apply patch. Specified patch version: ${specified}, expected: ${apiVersion}`;
+}
+
+function checkMergeable({ applied, live }: ApplyOptions, type: MergeType): void {
+  if (nestsDeeperThan(applied, deepestNesting) || nestsDeeperThan(live, deepestNesting)) {
+    throw new ApplyError("invalid", `objects and lists may nest at most ${deepestNesting} levels deep`);
+  }
+  const problems = problemsOf(applied, type);
+  if (problems.length === 0) return;
+  const metadata = getOwn(applied, "metadata");
+  const name = isObject(metadata) ? textOf(metadata, "name") : "";
+  const namespace = isObject(metadata) ? textOf(metadata, "namespace") : "";
+  const list = problems.length === 1 ? problems[0] : `errors:\n  ${problems.join("\n  ")}`;
+  const subject = `${namespace}/${name}; ${textOf(applied, "apiVersion")}, Kind=${textOf(applied, "kind")}`;
+  throw new ApplyError("invalid", `failed to create typed patch object (${subject}): ${list}`);
+}
+
+/** An object that was never applied to gets an owner for the fields it has, so that the first apply can conflict with it. */
+function managersBefore(options: ApplyOptions, stored: JsonObject | undefined): Managers {
+  const managers = decodeManagers(managedFieldsOf(options.live)) ?? new Map<string, ManagerEntry>();
+  if (stored === undefined || managers.size > 0) return managers;
+  const first = { ...options, manager: firstManager, resetFields: [] };
+  return updateManagers(first, managers, emptyObject(options, stored), stored);
+}
+
+/**
+ * `merged` without what the manager applied last and nobody claims now. What it had applied is removed at first, then everything comes
+ * back that somebody owns, or that was never the manager's.
+ */
+function prune(merged: JsonObject, claimed: Managers, last: FieldSet, type: MergeType): JsonObject {
+  if (last.size === 0) return merged;
+  const named = (set: FieldSet): FieldSet => withNamedFields(set, type);
+  const setOf = (value: Json): FieldSet => named(fieldSetOf(value, type));
+  const without = (set: FieldSet): JsonObject => (removePaths(merged, set, type) ?? {}) as JsonObject;
+
+  const mergedSet = setOf(merged);
+  const formerly = named(last);
+  let managed: FieldSet = emptySet;
+  for (const entry of claimed.values()) managed = union(managed, entry.set);
+  const kept = union(setOf(without(formerly)), named(managed));
+  const pruned = without(difference(mergedSet, kept));
+  return without(intersection(difference(mergedSet, setOf(pruned)), formerly));
+}
+
+function conflictsOf(managers: Managers, comparison: ReturnType<typeof compareForWrite>, self: string): ApplyConflict[] {
+  return [...managers]
+    .filter(([id]) => id !== self)
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .flatMap(([, entry]) =>
+      printPaths(contested(entry, comparison)).map((field) => ({
+        manager: entry.manager,
+        operation: entry.operation,
+        apiVersion: entry.apiVersion,
+        ...(entry.subresource === "" ? {} : { subresource: entry.subresource }),
+        ...(entry.time === undefined ? {} : { time: entry.time }),
+        field,
+      })),
+    );
+}
+
+function textOf(object: JsonObject, name: string): string {
+  const value = getOwn(object, name);
+  return typeof value === "string" ? value : "";
 }

@@ -1,0 +1,259 @@
+import type { Json, JsonObject } from "../schema/json.ts";
+import { deepEqual, getOwn, isObject, setOwn } from "../schema/json.ts";
+import type { FieldSet } from "./field-set.ts";
+import { createFieldSetBuilder, emptySet } from "./field-set.ts";
+import type { ListType, MapType, MergeType, Shape } from "./merge-type.ts";
+import { deduced, shapeOf } from "./merge-type.ts";
+import { fieldElement, itemElement, printElement } from "./path-element.ts";
+
+/** The paths at which two objects differ. */
+export interface Comparison {
+  readonly added: FieldSet;
+  readonly modified: FieldSet;
+  readonly removed: FieldSet;
+}
+
+type Path = readonly string[];
+
+function fieldType(map: MapType, name: string): MergeType {
+  return map.fields.get(name) ?? map.element ?? deduced;
+}
+
+/**
+ * The items of an associative list by their path elements, in order; several under one element only in stored lists that were written
+ * before keys were checked. Undefined when some item has no element: the list is then treated as a whole.
+ */
+function itemsByElement(list: readonly Json[], type: ListType): Map<string, Json[]> | undefined {
+  const items = new Map<string, Json[]>();
+  for (const item of list) {
+    const identity = itemElement(item, type);
+    if ("problem" in identity) return undefined;
+    const known = items.get(identity.element);
+    if (known === undefined) items.set(identity.element, [item]);
+    else known.push(item);
+  }
+  return items;
+}
+
+/** The paths that an applied configuration owns: its leaves, the items of its lists, the keys of its maps. */
+export function fieldSetOf(value: Json, type: MergeType): FieldSet {
+  const builder = createFieldSetBuilder();
+  collect(value, type, []);
+  return builder.build();
+
+  function collect(current: Json, currentType: MergeType, path: Path): void {
+    const { map, list } = shapeOf(currentType, current);
+    if (map !== undefined && isObject(current)) {
+      if (map.isAtomic) return builder.add(path);
+      for (const [name, member] of Object.entries(current)) {
+        const at = [...path, fieldElement(name)];
+        collect(member, fieldType(map, name), at);
+        const isEmpty = member === null || (isObject(member) && Object.keys(member).length === 0);
+        if (isEmpty || !map.fields.has(name)) builder.add(at);
+      }
+    } else if (list !== undefined && Array.isArray(current)) {
+      const items = list.isAtomic ? undefined : itemsByElement(current, list);
+      if (items === undefined) return builder.add(path);
+      for (const [element, [first = null, ...more]] of items) {
+        const at = [...path, element];
+        if (more.length === 0) collect(first, list.element, at);
+        builder.add(at);
+      }
+    } else if (map?.isAtomic !== false && list?.isAtomic !== false) {
+      builder.add(path);
+    }
+  }
+}
+
+/** Where `right` differs from `left`. */
+export function compareValues(left: Json, right: Json, type: MergeType): Comparison {
+  const added = createFieldSetBuilder();
+  const modified = createFieldSetBuilder();
+  const removed = createFieldSetBuilder();
+  compare(left, right, type, []);
+  return { added: added.build(), modified: modified.build(), removed: removed.build() };
+
+  function compare(before: Json | undefined, after: Json | undefined, currentType: MergeType, path: Path): void {
+    const beforeShape = before === undefined ? undefined : shapeOf(currentType, before);
+    const afterShape = after === undefined ? undefined : shapeOf(currentType, after);
+    const isOtherKind = beforeShape !== undefined && afterShape !== undefined && !sameKind(beforeShape, afterShape);
+    if (isOtherKind) visit(before, after, beforeShape, path);
+    const isLeaf = visit(before, after, afterShape ?? beforeShape ?? {}, path);
+    if (isLeaf) return;
+    if (before === undefined) added.add(path);
+    else if (after === undefined) removed.add(path);
+  }
+
+  /** Returns whether the value was compared as a whole. */
+  function visit(before: Json | undefined, after: Json | undefined, { map, list }: Shape, path: Path): boolean {
+    if (map !== undefined) {
+      const beforeMap = isObject(before) ? before : {};
+      const afterMap = isObject(after) ? after : {};
+      const names = new Set([...Object.keys(beforeMap), ...Object.keys(afterMap)]);
+      // Two empty maps are compared as a whole, which keeps empty and null apart.
+      if (map.isAtomic || names.size === 0) return compareLeaf(before, after, path);
+      for (const name of names) {
+        const at = [...path, fieldElement(name)];
+        compare(getOwn(beforeMap, name), getOwn(afterMap, name), fieldType(map, name), at);
+      }
+      return false;
+    }
+    if (list !== undefined) {
+      const beforeItems = list.isAtomic ? undefined : itemsByElement(Array.isArray(before) ? before : [], list);
+      const afterItems = list.isAtomic ? undefined : itemsByElement(Array.isArray(after) ? after : [], list);
+      if (beforeItems === undefined || afterItems === undefined || beforeItems.size + afterItems.size === 0) {
+        return compareLeaf(before, after, path);
+      }
+      for (const element of new Set([...beforeItems.keys(), ...afterItems.keys()])) {
+        compareItems(beforeItems.get(element), afterItems.get(element), list.element, [...path, element]);
+      }
+      return false;
+    }
+    return compareLeaf(before, after, path);
+  }
+
+  function compareItems(before: Json[] | undefined, after: Json[] | undefined, element: MergeType, path: Path): void {
+    if ((before?.length ?? 0) > 1 || (after?.length ?? 0) > 1) compareLeaf(before, after, path);
+    else compare(before?.[0], after?.[0], element, path);
+  }
+
+  function compareLeaf(before: Json | undefined, after: Json | undefined, path: Path): true {
+    if (before === undefined) added.add(path);
+    else if (after === undefined) removed.add(path);
+    else if (!deepEqual(before, after)) modified.add(path);
+    return true;
+  }
+}
+
+function sameKind(left: Shape, right: Shape): boolean {
+  return (left.map === undefined) === (right.map === undefined) && (left.list === undefined) === (right.list === undefined);
+}
+
+/** `live` with everything that `applied` says. */
+export function mergeValues(live: Json | undefined, applied: Json | undefined, type: MergeType): Json | undefined {
+  if (applied === undefined) return live;
+  if (live === undefined) return applied;
+  const shape = shapeOf(type, applied);
+  if (!sameKind(shapeOf(type, live), shape)) return applied;
+  const { map, list } = shape;
+  if (map !== undefined && !map.isAtomic && isObject(live)) {
+    if (applied === null) return live;
+    return mergeMaps(live, applied as JsonObject, map);
+  }
+  if (list !== undefined && !list.isAtomic && Array.isArray(live)) {
+    if (applied === null) return live.length === 0 ? applied : live;
+    return mergeLists(live, applied as Json[], list);
+  }
+  return applied;
+}
+
+function mergeMaps(live: JsonObject, applied: JsonObject, map: MapType): JsonObject {
+  const result: JsonObject = {};
+  for (const name of new Set([...Object.keys(live), ...Object.keys(applied)])) {
+    const merged = mergeValues(getOwn(live, name), getOwn(applied, name), fieldType(map, name));
+    if (merged !== undefined) setOwn(result, name, merged);
+  }
+  return result;
+}
+
+function mergeLists(live: Json[], applied: Json[], list: ListType): Json[] {
+  const liveItems = itemsByElement(live, list);
+  const appliedItems = itemsByElement(applied, list);
+  if (liveItems === undefined || appliedItems === undefined) return applied;
+  const result: Json[] = [];
+  for (const element of mergeOrders([...liveItems.keys()], [...appliedItems.keys()])) {
+    const stored = liveItems.get(element) ?? [];
+    const [wanted] = appliedItems.get(element) ?? [];
+    if (wanted === undefined) result.push(...stored);
+    else {
+      const merged = stored.length > 1 ? wanted : mergeValues(stored[0], wanted, list.element);
+      if (merged !== undefined) result.push(merged);
+    }
+  }
+  return result;
+}
+
+/**
+ * The order of a merged list: the applied items keep their order, and those that only the server has stay where they were relative to
+ * the items that both have.
+ */
+function mergeOrders(live: readonly string[], applied: readonly string[]): string[] {
+  const inLive = new Set(live);
+  const inApplied = new Set(applied);
+  const shared = applied.filter((element) => inLive.has(element));
+  const merged = new Set<string>();
+  let nextShared = 0;
+  let left = 0;
+  let right = 0;
+  while (left < live.length || right < applied.length) {
+    const fromLive = live[left];
+    const fromApplied = applied[right];
+    if (fromLive !== undefined && merged.has(fromLive)) {
+      left++;
+    } else if (fromLive !== undefined && !inApplied.has(fromLive)) {
+      merged.add(fromLive);
+      left++;
+    } else if (fromApplied !== undefined) {
+      if (fromLive !== undefined && fromLive !== fromApplied && inLive.has(fromApplied) && shared[nextShared] !== fromLive) {
+        // A shared item, but not the one whose turn it is: what the server has in front of that one comes first.
+        left++;
+        continue;
+      }
+      merged.add(fromApplied);
+      right++;
+      if (shared[nextShared] === fromApplied) nextShared++;
+    }
+  }
+  return [...merged];
+}
+
+/** `value` without the paths of `set`. What is left of a map or list that loses everything is nothing. */
+export function removePaths(value: Json, set: FieldSet, type: MergeType): Json | undefined {
+  if (set.size === 0) return value;
+  const { map, list } = shapeOf(type, value);
+  if (map !== undefined && !map.isAtomic && isObject(value)) {
+    const result: JsonObject = {};
+    for (const [name, member] of Object.entries(value)) {
+      const entry = set.get(fieldElement(name));
+      if (entry?.isMember === true) continue;
+      const kept = removePaths(member, entry?.children ?? emptySet, fieldType(map, name));
+      if (kept !== undefined) setOwn(result, name, kept);
+    }
+    return Object.keys(result).length > 0 || Object.keys(value).length === 0 ? result : undefined;
+  }
+  if (list !== undefined && !list.isAtomic && Array.isArray(value)) {
+    const result: Json[] = [];
+    for (const item of value) {
+      const identity = itemElement(item, list);
+      const entry = "element" in identity ? set.get(identity.element) : undefined;
+      if (entry?.isMember === true) continue;
+      const kept = removePaths(item, entry?.children ?? emptySet, list.element);
+      if (kept !== undefined) result.push(kept);
+    }
+    return result.length > 0 || value.length === 0 ? result : undefined;
+  }
+  return value;
+}
+
+/** Why `applied` cannot be merged: undeclared fields, items without keys, items with the same key. */
+export function problemsOf(applied: Json, type: MergeType, path = ""): string[] {
+  const { map, list } = shapeOf(type, applied);
+  if (map !== undefined && isObject(applied)) {
+    return Object.entries(applied).flatMap(([name, member]) => {
+      const at = `${path}.${name}`;
+      if (map.element === undefined && !map.fields.has(name)) return [`${at}: field not declared in schema`];
+      return problemsOf(member, fieldType(map, name), at);
+    });
+  }
+  if (list === undefined || !Array.isArray(applied)) return [];
+  const seen = new Set<string>();
+  return applied.flatMap((item, index) => {
+    if (list.isAtomic) return problemsOf(item, list.element, `${path}[${index}]`);
+    const identity = itemElement(item, list);
+    if ("problem" in identity) return [`${path}: element ${index}: ${identity.problem}`];
+    const at = `${path}${printElement(identity.element)}`;
+    if (seen.has(identity.element)) return [`${path}: duplicate entries for key ${printElement(identity.element)}`];
+    seen.add(identity.element);
+    return problemsOf(item, list.element, at);
+  });
+}
