@@ -7,6 +7,7 @@ import { CodedError, describeError } from "@almanac/core";
  * - `not_registered`: the reader was asked for a page before a MeterProvider got it, or after its shutdown.
  * - `collection_failed`: nothing at all could be collected, so there is no page.
  * - `conflicting_family`: two instruments claim the same exposed name with different types; the later one is left out.
+ * - `invalid_value`: a counter is negative or no number; that series is left out.
  * - `duplicate_check`: a health check of that name exists already.
  */
 export type ExpositionErrorCode =
@@ -16,6 +17,7 @@ export type ExpositionErrorCode =
   | "not_registered"
   | "collection_failed"
   | "conflicting_family"
+  | "invalid_value"
   | "duplicate_check";
 
 export class ExpositionError extends CodedError<ExpositionErrorCode> {

@@ -64,7 +64,7 @@ export function declaredFamilies(catalogs: readonly Catalog[]): DeclaredFamilies
 /**
  * Groups what one collection brought into families, sorted by name, so that every family is one block however many scopes and
  * instruments feed it. Series that coincide (scope labels are not exposed) are merged: counters, up-down counters and histograms of the
- * same buckets add up, of gauges the later wins. What cannot be shown is left out and reported, the rest stays.
+ * same buckets add up, of gauges the later wins. What cannot be shown (a counter that is negative or no number, two things of one name) is left out and reported, the rest stays.
  */
 export function groupFamilies(metrics: ResourceMetrics, options: GroupOptions): Family[] {
   const { declared, targetInfo, report } = options;
@@ -180,6 +180,16 @@ function addPoints(family: Family, metric: MetricData, report: (error: Expositio
   const adds = metric.dataPointType === DataPointType.SUM;
   for (const point of metric.dataPoints as readonly { attributes: Attributes; value: number }[]) {
     const labels = formatLabels(point.attributes, false, family.labelKeys);
+    // OpenMetrics forbids it, and nothing can be made of it in text either.
+    if (family.type === "counter" && !(point.value >= 0)) {
+      report(
+        new ExpositionError(
+          "invalid_value",
+          `counter ${family.name}{${labels}} has the value ${point.value}; a counter starts at 0 and grows`,
+        ),
+      );
+      continue;
+    }
     family.points.set(labels, adds ? (family.points.get(labels) ?? 0) + point.value : point.value);
   }
 }

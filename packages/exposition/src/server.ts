@@ -9,7 +9,7 @@ import type { Format } from "./write.ts";
 /** One page served. */
 export interface Scrape {
   readonly format: Format;
-  /** From the request to the finished page, the sending apart. */
+  /** From the request to the last byte handed to the operating system. */
   readonly durationSeconds: number;
   /** Size of the page before compression. */
   readonly bytes: number;
@@ -23,7 +23,7 @@ export interface MetricsServerOptions {
   /** What `/healthz` and `/readyz` tell. Default: always ok. */
   readonly health?: Health;
   readonly logger?: Logger;
-  /** Called after each page of `GET /metrics`. Must not throw. */
+  /** Called after each page that `GET /metrics` sent in full. Must not throw. */
   readonly onScrape?: (scrape: Scrape) => void;
   /** Closes the server when it aborts. */
   readonly signal?: AbortSignal;
@@ -143,9 +143,13 @@ function createHandler(reader: PrometheusReader, options: HandlerOptions) {
       });
       if (page.contentEncoding !== undefined) response.setHeader("content-encoding", page.contentEncoding);
       response.setHeader("vary", "Accept, Accept-Encoding");
+      if (request.method === "GET") {
+        response.once("finish", () => {
+          const durationSeconds = (clock.monotonic() - startedAt) / 1000;
+          onScrape?.({ format: page.format, durationSeconds, bytes: page.size });
+        });
+      }
       send(response, 200, page.contentType, page.body);
-      if (request.method !== "GET") return;
-      onScrape?.({ format: page.format, durationSeconds: (clock.monotonic() - startedAt) / 1000, bytes: page.size });
     } catch (thrown) {
       logger.error("no metrics could be collected", { error: describeError(thrown) });
       send(response, 500, plain, `no metrics could be collected: ${describeError(thrown)}\n`);

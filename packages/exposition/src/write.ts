@@ -71,8 +71,8 @@ function histogramLines(family: Extract<Family, { type: "histogram" }>, openMetr
     }
     lines += `${head}+Inf"} ${count}\n`;
     const tail = labels === "" ? "" : `{${labels}}`;
-    // With negative bounds the sum is no counter; OpenMetrics then forbids it, and the count, which comes with it or not at all.
-    const summed = sum !== undefined && !(openMetrics && (bounds[0] ?? 0) < 0);
+    // A sum that may fall is no counter: OpenMetrics forbids it with negative bounds, and the count comes with the sum or not at all.
+    const summed = sum !== undefined && (!openMetrics || ((bounds[0] ?? 0) >= 0 && sum >= 0));
     if (summed) lines += `${family.name}_sum${tail} ${formatValue(sum)}\n`;
     if (summed || !openMetrics) lines += `${family.name}_count${tail} ${count}\n`;
   }

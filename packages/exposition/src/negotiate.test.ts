@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
+
+describe("negotiateFormat", () => {
+  it.each([
+    ["no header", undefined, "text"],
+    ["an empty header", "", "text"],
+    ["anything", "*/*", "text"],
+    ["a browser", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text"],
+    [
+      "Prometheus 2",
+      "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+      "openmetrics",
+    ],
+    [
+      "Prometheus 3",
+      "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+      "openmetrics",
+    ],
+    [
+      "Prometheus with protobuf first",
+      "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+      "openmetrics",
+    ],
+    [
+      "Prometheus that prefers text",
+      "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
+      "text",
+    ],
+    ["OpenMetrics without a version", "application/openmetrics-text", "openmetrics"],
+    ["a quoted version", 'application/openmetrics-text; version="1.0.0"', "openmetrics"],
+    ["capitals", "Application/OpenMetrics-Text; Version=1.0.0; Q=0.9, text/plain;q=0.5", "openmetrics"],
+    ["a version not spoken", "application/openmetrics-text;version=0.0.1", "text"],
+    ["a version not spoken, else anything", "application/openmetrics-text;version=2.0.0,*/*;q=0.1", "text"],
+    ["OpenMetrics refused", "application/openmetrics-text;q=0, */*", "text"],
+    ["text refused", "text/plain;q=0, */*;q=0.5", "openmetrics"],
+    ["everything refused", "*/*;q=0", "text"],
+    ["equal weights, OpenMetrics first", "application/openmetrics-text,text/plain", "openmetrics"],
+    ["equal weights, text first", "text/plain,application/openmetrics-text", "text"],
+    ["the whole application tree", "application/*", "openmetrics"],
+    ["the tree below the type", "application/*;q=0.1,text/plain;q=0.2", "text"],
+    ["a weight that is none", "application/openmetrics-text;q=often,text/plain;q=0.1", "text"],
+    ["an unknown format", "image/png", "text"],
+    ["rubbish", ";;,=;q=,,/", "text"],
+  ] as const)("answers %s", (_name, accept, format) => {
+    expect(negotiateFormat(accept)).toBe(format);
+  });
+});
+
+describe("acceptsGzip", () => {
+  it.each([
+    [undefined, false],
+    ["", false],
+    ["gzip", true],
+    ["gzip, deflate, br", true],
+    ["GZIP;q=0.5", true],
+    ["x-gzip", true],
+    ["*", true],
+    ["gzip;q=0", false],
+    ["gzip;q=0, *", false],
+    ["*;q=0", false],
+    ["identity", false],
+    ["identity;q=1, gzip;q=0.5", false],
+    ["identity;q=0.5, gzip;q=1", true],
+    ["br, deflate", false],
+  ])("%s → %s", (header, expected) => {
+    expect(acceptsGzip(header)).toBe(expected);
+  });
+});
