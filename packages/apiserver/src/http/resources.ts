@@ -1,0 +1,368 @@
+import type { JsonObject, Json } from "../schema/index.ts";
+import type { ServedKind } from "../kinds/registry.ts";
+import type { FieldValidation, Target, WriteOptions, Written } from "../rest/context.ts";
+import type { Entry } from "../store/entry.ts";
+import type { IncludeObject } from "../table/table.ts";
+import type { Representation } from "./negotiate.ts";
+import type { ResourcePath } from "./path.ts";
+import type { Exchange } from "./request.ts";
+import { notSupported, required } from "../kinds/field-errors.ts";
+import { groupVersion, present } from "../kinds/kind.ts";
+import { at, isObject, metaOf } from "../object.ts";
+import { decodeObject } from "../rest/decode.ts";
+import { deleteObject, readDeleteOptions } from "../rest/delete.ts";
+import { acceptedPatches, patchObject, patchTypes } from "../rest/patch.ts";
+import { listPage } from "../rest/read.ts";
+import { patchScale, readScale, replaceScale } from "../rest/scale.ts";
+import { readSelection } from "../rest/selection.ts";
+import { createObject, replaceObject } from "../rest/write.ts";
+import {
+  badRequest,
+  invalid,
+  methodNotAllowed,
+  noSuchPath,
+  notFound,
+  qualified,
+  unsupportedMediaType,
+} from "../status.ts";
+import { tableMetadata, toPartial, toTable } from "../table/table.ts";
+import { mediaType, parseJson, parseObject, parseYamlText, readBody } from "./body.ts";
+import { isResourceConversion, negotiate } from "./negotiate.ts";
+import { addWarning, send, sendJson, sendPieces } from "./respond.ts";
+import { readBoolean, serveWatch } from "./watch.ts";
+
+/** Answers requests for resources: every verb on collections, objects and subresources. */
+export async function serveResource(exchange: Exchange, path: ResourcePath): Promise<void> {
+  const { context, request, response, query, labels } = exchange;
+  const served = context.registry.find(path.group, path.version, path.plural);
+  if (served === undefined) throw noSuchPath();
+  const { kind, version } = served;
+  labels.resource = qualified(kind);
+  checkScope(served, path);
+  if (
+    path.subresource === "status"
+      ? !version.hasStatus
+      : path.subresource === "scale"
+        ? version.scale === undefined
+        : path.subresource !== ""
+  ) {
+    throw noSuchPath();
+  }
+  if (version.deprecationWarning !== undefined) addWarning(response, version.deprecationWarning);
+  const target: Target = { kind, version, namespace: path.namespace, name: path.name, subresource: path.subresource };
+  const representation = negotiate(request.headers.accept, isResourceConversion);
+  const method = request.method ?? "";
+  if (path.subresource === "scale") return serveScale(exchange, target, representation, method);
+  if (target.name === "") {
+    if (method === "GET")
+      return readBoolean(query.get("watch")) === true
+        ? watch(exchange, target, representation)
+        : list(exchange, target, representation);
+    if (method === "POST" && (path.namespace !== "" || !kind.namespaced))
+      return create(exchange, target, representation);
+    if (method === "DELETE") return deleteAll(exchange, target, representation);
+  } else {
+    if (method === "GET")
+      return readBoolean(query.get("watch")) === true
+        ? watch(exchange, target, representation)
+        : get(exchange, target, representation);
+    if (method === "PUT") return replace(exchange, target, representation);
+    if (method === "PATCH") return patch(exchange, target, representation);
+    if (method === "DELETE" && target.subresource === "") return deleteOne(exchange, target, representation);
+  }
+  throw methodNotAllowed(kind, method);
+}
+
+function checkScope({ kind }: ServedKind, path: ResourcePath): void {
+  if (!kind.namespaced && path.namespace !== "") throw noSuchPath();
+  if (kind.namespaced && path.namespace === "" && path.name !== "") throw noSuchPath();
+}
+
+function watch(exchange: Exchange, target: Target, representation: Representation): void {
+  exchange.labels.verb = "watch";
+  serveWatch(exchange, target, representation, readIncludeObject(exchange.query));
+}
+
+function get(exchange: Exchange, target: Target, representation: Representation): void {
+  exchange.labels.verb = "get";
+  const { kind, namespace, name } = target;
+  const entry = exchange.context.store.collection(kind.collection).get(namespace, name);
+  if (entry === undefined) throw notFound(kind, name);
+  sendEntry(exchange, target, representation, 200, entry);
+}
+
+async function list(exchange: Exchange, target: Target, representation: Representation): Promise<void> {
+  exchange.labels.verb = "list";
+  const { context, query, response } = exchange;
+  const { kind, version } = target;
+  const { entries, revision, continueToken, remaining } = listPage(context, kind, {
+    namespace: target.namespace === "" ? undefined : target.namespace,
+    selection: readSelection(kind, query),
+    limit: readLimit(query.get("limit")),
+    continueToken: query.get("continue") ?? "",
+    resourceVersion: query.get("resourceVersion") ?? "",
+    match: query.get("resourceVersionMatch") ?? "",
+  });
+  const metadata: JsonObject = {
+    resourceVersion: String(revision),
+    ...(continueToken === undefined ? {} : { continue: continueToken }),
+    ...(remaining === undefined ? {} : { remainingItemCount: remaining }),
+  };
+  const { as, format } = representation;
+  const objects = (): JsonObject[] => entries.map((entry) => present(kind, version, entry.object));
+  if (as?.kind === "Table") {
+    const options = {
+      apiVersion: `${as.group}/${as.version}`,
+      columns: version.columns,
+      includeObject: readIncludeObject(query),
+      headers: true,
+      nowMs: context.clock.now(),
+    };
+    return send(response, 200, toTable(objects(), metadata, options), format);
+  }
+  const apiVersion = as === undefined ? groupVersion(kind, version.version) : `${as.group}/${as.version}`;
+  const listKind = as === undefined ? kind.listKind : "PartialObjectMetadataList";
+  if (as !== undefined || format === "yaml") {
+    const items = as === undefined ? objects() : objects().map((object) => toPartial(object, apiVersion));
+    return send(response, 200, { kind: listKind, apiVersion, metadata, items }, format);
+  }
+  const head = `{"kind":${JSON.stringify(listKind)},"apiVersion":${JSON.stringify(apiVersion)},"metadata":${JSON.stringify(metadata)},"items":[`;
+  await sendPieces(response, pieces(head, entries, target), "application/json");
+}
+
+function* pieces(head: string, entries: readonly Entry[], target: Target): Iterable<string> {
+  yield head;
+  let separator = "";
+  for (const entry of entries) {
+    yield separator + jsonOf(target, entry);
+    separator = ",";
+  }
+  yield "]}\n";
+}
+
+/** The stored JSON itself where the version is the stored one. */
+function jsonOf({ kind, version }: Target, entry: Entry): string {
+  const shown = present(kind, version, entry.object);
+  return shown === entry.object ? entry.json : JSON.stringify(shown);
+}
+
+function sendEntry(
+  exchange: Exchange,
+  target: Target,
+  representation: Representation,
+  status: number,
+  entry: Entry,
+): void {
+  const { as, format } = representation;
+  const { response, query, context } = exchange;
+  if (as === undefined) return sendJson(response, status, jsonOf(target, entry), format);
+  const { kind, version } = target;
+  const object = present(kind, version, entry.object);
+  const apiVersion = `${as.group}/${as.version}`;
+  if (as.kind !== "Table") return send(response, status, toPartial(object, apiVersion), format);
+  const options = {
+    apiVersion,
+    columns: version.columns,
+    includeObject: readIncludeObject(query),
+    headers: true,
+    nowMs: context.clock.now(),
+  };
+  send(response, status, toTable([object], tableMetadata(object), options), format);
+}
+
+async function create(exchange: Exchange, target: Target, representation: Representation): Promise<void> {
+  exchange.labels.verb = "create";
+  const options = readWriteOptions(exchange, "CreateOptions");
+  const body = await readObject(exchange);
+  const written = createObject(exchange.context, target, decodeObject(target, body, options), options);
+  sendWritten(exchange, target, representation, written);
+}
+
+async function replace(exchange: Exchange, target: Target, representation: Representation): Promise<void> {
+  exchange.labels.verb = "update";
+  const { context } = exchange;
+  const { kind, namespace, name, subresource } = target;
+  const options = readWriteOptions(exchange, "UpdateOptions");
+  const decoded = decodeObject(target, await readObject(exchange), options);
+  const previous = context.store.collection(kind.collection).get(namespace, name);
+  if (previous === undefined) {
+    if (!kind.createOnUpdate || subresource !== "") throw notFound(kind, name);
+    return sendWritten(exchange, target, representation, createObject(context, target, decoded, options));
+  }
+  sendWritten(exchange, target, representation, replaceObject(context, target, previous, decoded, options));
+}
+
+async function patch(exchange: Exchange, target: Target, representation: Representation): Promise<void> {
+  const { request, context, limits } = exchange;
+  const type = patchTypes.get(mediaType(request.headers["content-type"], ""));
+  exchange.labels.verb = type === "apply" ? "apply" : "patch";
+  if (type === undefined || (type === "strategic" && target.kind.strategic === undefined))
+    throw unsupportedMediaType(acceptedPatches(target));
+  const options = readWriteOptions(exchange, "PatchOptions", type === "apply");
+  const body = await readBody(request, limits.bodyLimitBytes);
+  const written = patchObject(context, target, type, type === "apply" ? parseYamlText(body) : parseJson(body), options);
+  sendWritten(exchange, target, representation, written);
+}
+
+function sendWritten(
+  exchange: Exchange,
+  target: Target,
+  representation: Representation,
+  { entry, created }: Written,
+): void {
+  sendEntry(exchange, target, representation, created ? 201 : 200, entry);
+}
+
+async function deleteOne(exchange: Exchange, target: Target, representation: Representation): Promise<void> {
+  exchange.labels.verb = "delete";
+  const { context, response, query } = exchange;
+  const { kind, name } = target;
+  const body = await readOptionalObject(exchange);
+  const { entry, gone } = deleteObject(context, target, readDeleteOptions(body, query));
+  if (!gone) return sendEntry(exchange, target, representation, 200, entry);
+  const details = {
+    name,
+    ...(kind.group === "" ? {} : { group: kind.group }),
+    kind: kind.plural,
+    uid: metaOf(entry.object).uid,
+  };
+  send(
+    response,
+    200,
+    { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", details },
+    representation.format,
+  );
+}
+
+async function deleteAll(exchange: Exchange, target: Target, representation: Representation): Promise<void> {
+  exchange.labels.verb = "deletecollection";
+  const { context, response, query } = exchange;
+  const { kind, version } = target;
+  if (kind.namespaced && target.namespace === "") throw methodNotAllowed(kind, "deletecollection");
+  const { uid: _, resourceVersion: __, ...options } = readDeleteOptions(await readOptionalObject(exchange), query);
+  const { match } = readSelection(kind, query);
+  const deleted: Json[] = [];
+  for (const entry of context.store
+    .collection(kind.collection)
+    .sorted(target.namespace === "" ? undefined : target.namespace)) {
+    if (match !== undefined && !match(entry.object)) continue;
+    const one = { ...target, namespace: entry.namespace, name: entry.name };
+    const { entry: after } = deleteObject(context, one, { ...options, uid: undefined, resourceVersion: undefined });
+    deleted.push(present(kind, version, after.object));
+  }
+  const metadata = { resourceVersion: String(context.store.revision) };
+  send(
+    response,
+    200,
+    { kind: kind.listKind, apiVersion: groupVersion(kind, version.version), metadata, items: deleted },
+    representation.format,
+  );
+}
+
+async function serveScale(
+  exchange: Exchange,
+  target: Target,
+  representation: Representation,
+  method: string,
+): Promise<void> {
+  const { context, request, response, labels, limits } = exchange;
+  const { kind, namespace, name } = target;
+  const previous = context.store.collection(kind.collection).get(namespace, name);
+  if (previous === undefined) throw notFound(kind, name);
+  if (method === "GET") {
+    labels.verb = "get";
+    return send(response, 200, readScale(target, previous.object), representation.format);
+  }
+  if (method === "PUT") {
+    labels.verb = "update";
+    const options = readWriteOptions(exchange, "UpdateOptions");
+    return send(
+      response,
+      200,
+      replaceScale(context, target, await readObject(exchange), options),
+      representation.format,
+    );
+  }
+  if (method === "PATCH") {
+    labels.verb = "patch";
+    const type = patchTypes.get(mediaType(request.headers["content-type"], ""));
+    if (type === undefined || type === "apply")
+      throw unsupportedMediaType(["application/json-patch+json", "application/merge-patch+json"]);
+    const options = readWriteOptions(exchange, "PatchOptions");
+    const body = parseJson(await readBody(request, limits.bodyLimitBytes));
+    return send(response, 200, patchScale(context, target, type, body, options), representation.format);
+  }
+  throw methodNotAllowed(kind, method);
+}
+
+async function readObject({ request, limits }: Exchange): Promise<Json> {
+  const body = await readBody(request, limits.bodyLimitBytes);
+  return parseObject(body, mediaType(request.headers["content-type"], "application/json"));
+}
+
+async function readOptionalObject({ request, limits }: Exchange): Promise<JsonObject> {
+  const body = await readBody(request, limits.bodyLimitBytes);
+  if (body.length === 0) return {};
+  const value = parseObject(body, mediaType(request.headers["content-type"], "application/json"));
+  if (!isObject(value)) throw badRequest("the body of a delete request must be DeleteOptions");
+  const kind = at(value, "kind");
+  if (kind !== undefined && kind !== "DeleteOptions")
+    throw badRequest(`the body of a delete request must be DeleteOptions, not ${JSON.stringify(kind)}`);
+  return value;
+}
+
+function readLimit(text: string | null): number {
+  if (text === null || text === "") return 0;
+  if (!/^\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return Number(text);
+}
+
+function readIncludeObject(query: URLSearchParams): IncludeObject {
+  const value = query.get("includeObject") ?? "";
+  if (value === "" || value === "Metadata") return "Metadata";
+  if (value === "None" || value === "Object") return value;
+  throw badRequest(
+    `Unable to convert to Table as requested: includeObject: Invalid value: ${JSON.stringify(value)}: must be 'Metadata', 'Object', 'None', or empty`,
+  );
+}
+
+const validations: readonly string[] = ["Ignore", "Warn", "Strict"] satisfies FieldValidation[];
+const longestManager = 128;
+
+function readWriteOptions({ query, request, response }: Exchange, name: string, apply = false): WriteOptions {
+  const errors = [];
+  const dryRun = query.getAll("dryRun").filter((value) => value !== "");
+  for (const value of dryRun) if (value !== "All") errors.push(notSupported("dryRun", value, ["All"]));
+  const validation = query.get("fieldValidation") || "Warn";
+  if (!validations.includes(validation)) errors.push(notSupported("fieldValidation", validation, ["", ...validations]));
+  const manager = query.get("fieldManager") ?? "";
+  if (apply && manager === "") errors.push(required("fieldManager", "is required for apply patch"));
+  if (manager.length > longestManager) {
+    errors.push({
+      type: "FieldValueTooLong" as const,
+      field: "fieldManager",
+      message: `Too long: may not be more than ${longestManager} bytes`,
+    });
+  }
+  const force = readBoolean(query.get("force"));
+  if (!apply && force !== undefined) {
+    errors.push({
+      type: "FieldValueForbidden" as const,
+      field: "force",
+      message: "Forbidden: may not be specified for non-apply patch",
+    });
+  }
+  if (errors.length > 0) throw invalid({ group: "meta.k8s.io", kind: name }, "", errors);
+  return {
+    dryRun: dryRun.length > 0,
+    fieldManager: manager || managerOf(request.headers["user-agent"] ?? ""),
+    fieldValidation: validation as FieldValidation,
+    force: force === true,
+    warn: (text) => addWarning(response, text),
+  };
+}
+
+/** Without a fieldManager the program's name in the User-Agent owns the fields. */
+function managerOf(userAgent: string): string {
+  return (userAgent.split("/")[0] ?? "").slice(0, longestManager) || "unknown";
+}

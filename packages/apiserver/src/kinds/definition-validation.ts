@@ -1,0 +1,121 @@
+import type { FieldError, FieldErrorType, Json, JsonObject } from "../schema/index.ts";
+import { at, isObject, listAt, textAt } from "../object.ts";
+import { compileSchema, SchemaError } from "../schema/index.ts";
+import { compileJsonPath } from "../table/json-path.ts";
+import { invalidValue, notSupported, required } from "./field-errors.ts";
+import { nameProblems } from "./names.ts";
+
+const columnTypes = ["boolean", "date", "integer", "number", "string"];
+const versionPattern = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+
+/** What is wrong with a CustomResourceDefinition, its schemas included. */
+export function validateDefinition(next: JsonObject, previous: JsonObject | undefined): FieldError[] {
+  const errors: FieldError[] = [];
+  const group = textAt(next, "spec", "group");
+  const plural = textAt(next, "spec", "names", "plural");
+  const name = textAt(next, "metadata", "name");
+  if (name !== `${plural}.${group}`)
+    errors.push(invalidValue("metadata.name", name, 'must be spec.names.plural+"."+spec.group'));
+  if (group === "") errors.push(required("spec.group"));
+  else if (!group.includes("."))
+    errors.push(invalidValue("spec.group", group, "should be a domain with at least one dot"));
+  const scope = textAt(next, "spec", "scope");
+  if (scope === "") errors.push(required("spec.scope"));
+  else if (scope !== "Namespaced" && scope !== "Cluster")
+    errors.push(notSupported("spec.scope", scope, ["Cluster", "Namespaced"]));
+  errors.push(...validateNames(next), ...validateVersions(next), ...validateImmutable(next, previous));
+  const strategy = textAt(next, "spec", "conversion", "strategy");
+  if (strategy !== "None") errors.push(notSupported("spec.conversion.strategy", strategy, ["None"]));
+  if (at(next, "spec", "preserveUnknownFields") === true) {
+    errors.push(
+      invalidValue("spec.preserveUnknownFields", true, "must be false in order to use defaults in the schema"),
+    );
+  }
+  return errors;
+}
+
+function validateNames(next: JsonObject): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const field of ["plural", "singular", "kind", "listKind"] as const) {
+    const value = textAt(next, "spec", "names", field);
+    const path = `spec.names.${field}`;
+    if (value === "") errors.push(required(path));
+    else
+      for (const problem of nameProblems(value.toLowerCase(), "label1035"))
+        errors.push(invalidValue(path, value, problem));
+  }
+  const kind = textAt(next, "spec", "names", "kind");
+  if (kind !== "" && kind === textAt(next, "spec", "names", "listKind")) {
+    errors.push(invalidValue("spec.names.listKind", kind, "kind and listKind may not be the same"));
+  }
+  return errors;
+}
+
+function validateVersions(next: JsonObject): FieldError[] {
+  const errors: FieldError[] = [];
+  const versions = listAt(next, "spec", "versions");
+  const seen = new Set<string>();
+  let stored = 0;
+  versions.forEach((version, index) => {
+    const path = `spec.versions[${index}]`;
+    const name = textAt(version, "name");
+    if (!versionPattern.test(name))
+      errors.push(...nameProblems(name, "label1035").map((problem) => invalidValue(`${path}.name`, name, problem)));
+    if (seen.has(name)) errors.push(invalidValue(`${path}.name`, name, "must be unique"));
+    seen.add(name);
+    if (at(version, "storage") === true) stored++;
+    errors.push(
+      ...validateSchema(version, `${path}.schema`),
+      ...validateColumns(version, `${path}.additionalPrinterColumns`),
+    );
+  });
+  if (stored !== 1)
+    errors.push(
+      invalidValue("spec.versions", versions as Json[], "must have exactly one version marked as storage version"),
+    );
+  return errors;
+}
+
+function validateSchema(version: Json, path: string): FieldError[] {
+  const schema = at(version, "schema", "openAPIV3Schema");
+  if (schema === undefined) return [required(`${path}.openAPIV3Schema`, "schemas are required")];
+  try {
+    compileSchema(schema, { path: `${path}.openAPIV3Schema` });
+    return [];
+  } catch (error) {
+    if (!(error instanceof SchemaError)) throw error;
+    return error.violations.map(({ field, message }) => ({ type: typeOf(message), field, message }));
+  }
+}
+
+function typeOf(message: string): FieldErrorType {
+  if (message.startsWith("Required value")) return "FieldValueRequired";
+  if (message.startsWith("Forbidden")) return "FieldValueForbidden";
+  return message.startsWith("Unsupported value") ? "FieldValueNotSupported" : "FieldValueInvalid";
+}
+
+function validateColumns(version: Json, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  listAt(version, "additionalPrinterColumns").forEach((column, index) => {
+    const own = `${path}[${index}]`;
+    const type = textAt(column, "type");
+    const jsonPath = textAt(column, "jsonPath");
+    if (textAt(column, "name") === "") errors.push(required(`${own}.name`));
+    if (type === "") errors.push(required(`${own}.type`, `must be one of ${columnTypes.join(",")}`));
+    else if (!columnTypes.includes(type))
+      errors.push(invalidValue(`${own}.type`, type, `must be one of ${columnTypes.join(",")}`));
+    if (jsonPath === "") errors.push(required(`${own}.jsonPath`));
+    else if (!jsonPath.startsWith(".") || compileJsonPath(jsonPath) === undefined) {
+      errors.push(invalidValue(`${own}.jsonPath`, jsonPath, "must be a simple json path starting with ."));
+    }
+  });
+  return errors;
+}
+
+function validateImmutable(next: JsonObject, previous: JsonObject | undefined): FieldError[] {
+  if (!isObject(previous)) return [];
+  const fields: readonly (readonly string[])[] = [["group"], ["scope"], ["names", "plural"], ["names", "kind"]];
+  return fields
+    .filter((path) => textAt(next, "spec", ...path) !== textAt(previous, "spec", ...path))
+    .map((path) => invalidValue(`spec.${path.join(".")}`, textAt(next, "spec", ...path), "field is immutable"));
+}

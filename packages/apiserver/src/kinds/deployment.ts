@@ -1,0 +1,155 @@
+import type { FieldError, Json, JsonObject } from "../schema/index.ts";
+import type { Kind } from "./kind.ts";
+import { at, isObject, listAt, sameJson, textAt } from "../object.ts";
+import { ageColumn, column, nameColumn } from "../table/columns.ts";
+import { defineBuiltin } from "./builtin.ts";
+import { invalidValue, required } from "./field-errors.ts";
+import { boolean, integer, intOrString, list, object, open, string, stringMap } from "./schema-dsl.ts";
+
+const labelSelector = object("Labels of the pods.", {
+  matchLabels: stringMap("Labels that must all match."),
+  matchExpressions: list(
+    "Expressions that must all hold.",
+    object("One expression.", {
+      key: string("Label."),
+      operator: string("In, NotIn, Exists or DoesNotExist."),
+      values: list("Values.", { type: "string" }),
+    }),
+  ),
+});
+
+function numberAt(object: JsonObject, ...path: readonly string[]): number {
+  const value = at(object, ...path);
+  return typeof value === "number" ? value : 0;
+}
+
+function containers(deployment: JsonObject, field: string): string {
+  return listAt(deployment, "spec", "template", "spec", "containers")
+    .map((container) => textAt(container, field))
+    .join(",");
+}
+
+function container(value: Json): Json {
+  if (!isObject(value)) return value;
+  const image = textAt(value, "image");
+  const latest = !image.includes("@") && (/:latest$/.test(image) || !/:[^/]+$/.test(image));
+  const ports = Array.isArray(value.ports)
+    ? { ports: value.ports.map((port) => (isObject(port) ? { protocol: "TCP", ...port } : port)) }
+    : {};
+  return {
+    resources: {},
+    terminationMessagePath: "/dev/termination-log",
+    terminationMessagePolicy: "File",
+    imagePullPolicy: latest ? "Always" : "IfNotPresent",
+    ...value,
+    ...ports,
+  };
+}
+
+export const deploymentKind: Kind = defineBuiltin({
+  group: "apps",
+  kind: "Deployment",
+  plural: "deployments",
+  shortNames: ["deploy"],
+  categories: ["all"],
+  hasStatus: true,
+  scale: true,
+  generation: (next, previous) => !sameJson(next.spec, previous.spec),
+  properties: {
+    spec: object("The deployment as wanted.", {
+      replicas: integer("Number of pods."),
+      selector: labelSelector,
+      template: object("The pods.", {
+        metadata: open("Metadata of the pods."),
+        spec: open("The pods' specification, kept as it comes."),
+      }),
+      strategy: object("How pods are replaced.", {
+        type: string("Recreate or RollingUpdate."),
+        rollingUpdate: object("Limits of a rolling update.", {
+          maxUnavailable: intOrString("Pods that may be missing."),
+          maxSurge: intOrString("Pods that may be too many."),
+        }),
+      }),
+      minReadySeconds: integer("How long a pod must be ready to count."),
+      revisionHistoryLimit: integer("Old revisions kept."),
+      paused: boolean("Whether changes wait."),
+      progressDeadlineSeconds: integer("When a stuck rollout counts as failed."),
+    }),
+    status: object("The deployment as it is.", {
+      observedGeneration: integer("The generation that the status is about.", { format: "int64" }),
+      replicas: integer("Pods."),
+      updatedReplicas: integer("Pods of the newest template."),
+      readyReplicas: integer("Pods that are ready."),
+      availableReplicas: integer("Pods that have been ready long enough."),
+      unavailableReplicas: integer("Pods still missing."),
+      terminatingReplicas: integer("Pods on their way out."),
+      collisionCount: integer("Hash collisions."),
+      conditions: list("Conditions.", open("One condition."), ["type"]),
+    }),
+  },
+  columns: [
+    nameColumn,
+    column("Ready", "string", (it) => `${numberAt(it, "status", "readyReplicas")}/${numberAt(it, "spec", "replicas")}`),
+    column("Up-to-date", "integer", (it) => numberAt(it, "status", "updatedReplicas")),
+    column("Available", "integer", (it) => numberAt(it, "status", "availableReplicas")),
+    ageColumn,
+    column("Containers", "string", (it) => containers(it, "name"), { priority: 1 }),
+    column("Images", "string", (it) => containers(it, "image"), { priority: 1 }),
+  ],
+  prepare(next) {
+    const spec: JsonObject = { ...(isObject(next.spec) ? next.spec : {}) };
+    spec.replicas ??= 1;
+    spec.revisionHistoryLimit ??= 10;
+    spec.progressDeadlineSeconds ??= 600;
+    const strategy = isObject(spec.strategy) ? spec.strategy : {};
+    const type = strategy.type ?? "RollingUpdate";
+    const rolling = {
+      maxUnavailable: "25%",
+      maxSurge: "25%",
+      ...(isObject(strategy.rollingUpdate) ? strategy.rollingUpdate : {}),
+    };
+    spec.strategy = type === "RollingUpdate" ? { ...strategy, type, rollingUpdate: rolling } : { ...strategy, type };
+    const pod = at(spec, "template", "spec");
+    if (isObject(pod) && isObject(spec.template)) {
+      spec.template = {
+        ...spec.template,
+        spec: {
+          restartPolicy: "Always",
+          terminationGracePeriodSeconds: 30,
+          dnsPolicy: "ClusterFirst",
+          securityContext: {},
+          schedulerName: "default-scheduler",
+          ...pod,
+          ...(Array.isArray(pod.containers) ? { containers: pod.containers.map(container) } : {}),
+        },
+      };
+    }
+    return { ...next, spec, status: isObject(next.status) ? next.status : {} };
+  },
+  validate(next, previous) {
+    const errors: FieldError[] = [];
+    const selector = at(next, "spec", "selector");
+    const wanted = at(selector, "matchLabels");
+    const labels = at(next, "spec", "template", "metadata", "labels");
+    if (!isObject(selector)) errors.push(required("spec.selector"));
+    else if (isObject(wanted) && Object.entries(wanted).some(([key, value]) => at(labels, key) !== value)) {
+      errors.push(
+        invalidValue("spec.template.metadata.labels", labels ?? {}, "`selector` does not match template `labels`"),
+      );
+    }
+    if (previous !== undefined && isObject(selector) && !sameJson(selector, at(previous, "spec", "selector"))) {
+      errors.push(invalidValue("spec.selector", selector, "field is immutable"));
+    }
+    const replicas = at(next, "spec", "replicas");
+    if (typeof replicas === "number" && replicas < 0)
+      errors.push(invalidValue("spec.replicas", replicas, "must be greater than or equal to 0"));
+    const list = listAt(next, "spec", "template", "spec", "containers");
+    if (list.length === 0) errors.push(required("spec.template.spec.containers"));
+    list.forEach((one, index) => {
+      for (const field of ["name", "image"]) {
+        if (textAt(one, field) === "") errors.push(required(`spec.template.spec.containers[${index}].${field}`));
+      }
+    });
+    return errors;
+  },
+});

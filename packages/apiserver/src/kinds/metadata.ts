@@ -1,0 +1,205 @@
+import type { FieldError, Json, JsonObject } from "../schema/index.ts";
+import type { Kind } from "./kind.ts";
+import { isObject, listAt, metaOf } from "../object.ts";
+import { badRequest } from "../status.ts";
+import { forbiddenField, invalidValue, required, tooLong } from "./field-errors.ts";
+import { labelValueProblems, nameProblems, qualifiedNameProblems } from "./names.ts";
+
+type FieldType = "string" | "integer" | "stringMap" | "strings" | "objects";
+
+const fieldTypes: Readonly<Record<string, FieldType>> = {
+  name: "string",
+  generateName: "string",
+  namespace: "string",
+  selfLink: "string",
+  uid: "string",
+  resourceVersion: "string",
+  generation: "integer",
+  creationTimestamp: "string",
+  deletionTimestamp: "string",
+  deletionGracePeriodSeconds: "integer",
+  labels: "stringMap",
+  annotations: "stringMap",
+  ownerReferences: "objects",
+  finalizers: "strings",
+  managedFields: "objects",
+};
+
+const ownerFields = new Set(["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"]);
+
+/**
+ * Reads `metadata` as the typed ObjectMeta it is: unknown fields are dropped (their paths returned), a wrong type is a 400,
+ * nulls and empty maps and lists disappear.
+ */
+export function decodeMetadata(kindName: string, raw: Json | undefined): { metadata: JsonObject; dropped: string[] } {
+  if (raw === undefined || raw === null) return { metadata: {}, dropped: [] };
+  if (!isObject(raw)) throw mismatch(kindName, "metadata", raw, "v1.ObjectMeta");
+  const metadata: JsonObject = {};
+  const dropped: string[] = [];
+  for (const [key, value] of Object.entries(raw)) {
+    const type = fieldTypes[key];
+    if (type === undefined) dropped.push(`metadata.${key}`);
+    else if (value !== null && key !== "selfLink") {
+      const read = readField(kindName, key, type, value, dropped);
+      if (read !== undefined) metadata[key] = read;
+    }
+  }
+  return { metadata, dropped };
+}
+
+function readField(kindName: string, key: string, type: FieldType, value: Json, dropped: string[]): Json | undefined {
+  const path = `metadata.${key}`;
+  switch (type) {
+    case "string":
+      if (typeof value !== "string") throw mismatch(kindName, path, value, "string");
+      return value === "" ? undefined : value;
+    case "integer":
+      if (typeof value !== "number" || !Number.isInteger(value)) throw mismatch(kindName, path, value, "int64");
+      return value;
+    case "stringMap": {
+      if (!isObject(value)) throw mismatch(kindName, path, value, "map[string]string");
+      const entries = Object.entries(value).map(([name, text]): [string, string] => {
+        if (text === null) return [name, ""];
+        if (typeof text !== "string") throw mismatch(kindName, path, text, "string");
+        return [name, text];
+      });
+      return entries.length === 0 ? undefined : Object.fromEntries(entries);
+    }
+    case "strings":
+      if (!Array.isArray(value)) throw mismatch(kindName, path, value, "[]string");
+      for (const item of value) if (typeof item !== "string") throw mismatch(kindName, path, item, "string");
+      return value.length === 0 ? undefined : value;
+    case "objects":
+      if (!Array.isArray(value)) throw mismatch(kindName, path, value, `[]${key}`);
+      for (const item of value) if (!isObject(item)) throw mismatch(kindName, path, item, key);
+      if (value.length === 0) return undefined;
+      return key === "ownerReferences"
+        ? value.map((item, index) => readOwner(item as JsonObject, index, dropped))
+        : value;
+  }
+}
+
+function readOwner(owner: JsonObject, index: number, dropped: string[]): JsonObject {
+  const read: JsonObject = {};
+  for (const [key, value] of Object.entries(owner)) {
+    if (!ownerFields.has(key)) dropped.push(`metadata.ownerReferences[${index}].${key}`);
+    else if (value !== null) read[key] = value;
+  }
+  return read;
+}
+
+function goType(value: Json): string {
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "boolean") return "bool";
+  return value === null ? "null" : typeof value;
+}
+
+/** The 400 for a value that does not fit the Go type of the field. */
+export function mismatch(kindName: string, path: string, value: Json, goName: string): Error {
+  return badRequest(
+    `json: cannot unmarshal ${goType(value)} into Go struct field ${kindName}.${path} of type ${goName}`,
+  );
+}
+
+const annotationsLimitBytes = 256 * 1024;
+
+/** ValidateObjectMeta: names, labels, annotations, owners, finalizers. */
+export function validateMetadata(kind: Kind, object: JsonObject, previous: JsonObject | undefined): FieldError[] {
+  const meta = metaOf(object);
+  const errors: FieldError[] = [];
+  if (meta.generateName !== undefined && previous === undefined) {
+    // The real server cuts a trailing dash, because the generated part follows it.
+    for (const problem of nameProblems(meta.generateName.replace(/[-.]$/, "a"), kind.nameRule)) {
+      errors.push(invalidValue("metadata.generateName", meta.generateName, problem));
+    }
+  }
+  if (!meta.name) errors.push(required("metadata.name", "name or generateName is required"));
+  else if (previous === undefined) {
+    for (const problem of nameProblems(meta.name, kind.nameRule))
+      errors.push(invalidValue("metadata.name", meta.name, problem));
+  }
+  for (const [key, value] of Object.entries(meta.labels ?? {})) {
+    for (const problem of qualifiedNameProblems(key)) errors.push(invalidValue("metadata.labels", key, problem));
+    for (const problem of labelValueProblems(value)) errors.push(invalidValue("metadata.labels", value, problem));
+  }
+  let bytes = 0;
+  for (const [key, value] of Object.entries(meta.annotations ?? {})) {
+    for (const problem of qualifiedNameProblems(key.toLowerCase()))
+      errors.push(invalidValue("metadata.annotations", key, problem));
+    bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+  }
+  if (bytes > annotationsLimitBytes) errors.push(tooLong("metadata.annotations", annotationsLimitBytes));
+  errors.push(...validateOwners(object), ...validateFinalizers(object, previous));
+  return errors;
+}
+
+function validateOwners(object: JsonObject): FieldError[] {
+  const errors: FieldError[] = [];
+  let controllers = 0;
+  listAt(object, "metadata", "ownerReferences").forEach((owner, index) => {
+    const path = `metadata.ownerReferences[${index}]`;
+    if (!isObject(owner)) return;
+    for (const field of ["apiVersion", "kind", "name", "uid"] as const) {
+      if (typeof owner[field] !== "string" || owner[field] === "") {
+        errors.push(
+          field === "apiVersion"
+            ? invalidValue(`${path}.apiVersion`, "", "version must not be empty")
+            : required(`${path}.${field}`, "must not be empty"),
+        );
+      }
+    }
+    if (owner.controller === true && ++controllers === 2) {
+      errors.push(
+        invalidValue(
+          "metadata.ownerReferences",
+          listAt(object, "metadata", "ownerReferences") as Json[],
+          "Only one reference can have Controller set to true.",
+        ),
+      );
+    }
+  });
+  return errors;
+}
+
+const standardFinalizers = new Set(["orphan", "foregroundDeletion", "kubernetes"]);
+
+function validateFinalizers(object: JsonObject, previous: JsonObject | undefined): FieldError[] {
+  const errors: FieldError[] = [];
+  const finalizers = metaOf(object).finalizers ?? [];
+  for (const finalizer of finalizers) {
+    for (const problem of qualifiedNameProblems(finalizer))
+      errors.push(invalidValue("metadata.finalizers", finalizer, problem));
+    if (!finalizer.includes("/") && !standardFinalizers.has(finalizer)) {
+      errors.push(
+        invalidValue(
+          "metadata.finalizers",
+          finalizer,
+          "name is neither a standard finalizer name nor is it fully qualified",
+        ),
+      );
+    }
+  }
+  if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion")) {
+    errors.push(
+      invalidValue(
+        "metadata.finalizers",
+        [...finalizers],
+        "finalizers orphan and foregroundDeletion cannot be both set",
+      ),
+    );
+  }
+  if (previous !== undefined && metaOf(previous).deletionTimestamp !== undefined) {
+    const known = new Set(metaOf(previous).finalizers ?? []);
+    const added = finalizers.filter((finalizer) => !known.has(finalizer));
+    if (added.length > 0) {
+      const list = added.map((one) => `"${one}"`).join(", ");
+      errors.push(
+        forbiddenField(
+          "metadata.finalizers",
+          `no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`,
+        ),
+      );
+    }
+  }
+  return errors;
+}

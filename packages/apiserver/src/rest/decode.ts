@@ -1,0 +1,101 @@
+import type { Json, JsonObject } from "../schema/index.ts";
+import type { Target, WriteOptions } from "./context.ts";
+import { groupVersion } from "../kinds/kind.ts";
+import { decodeMetadata } from "../kinds/metadata.ts";
+import { at, isObject } from "../object.ts";
+import { badRequest } from "../status.ts";
+
+/**
+ * Reads a body as an object of the target's kind and version: checks apiVersion and kind, drops unknown fields (an error or warnings
+ * as asked), and fills in defaults. Throws a 400 for what is not such an object.
+ */
+export function decodeObject(target: Target, body: Json, options: WriteOptions): JsonObject {
+  const { kind, version } = target;
+  const apiVersion = groupVersion(kind, version.version);
+  if (!isObject(body))
+    throw badRequest(`couldn't get version/kind; json parse error: json: cannot unmarshal into a Kubernetes object`);
+  if (kind.custom && (typeof body.kind !== "string" || body.kind === ""))
+    throw badRequest(`Object 'Kind' is missing in '${clip(body)}'`);
+  if (kind.custom && (typeof body.apiVersion !== "string" || body.apiVersion === "")) {
+    throw badRequest(`Object 'apiVersion' is missing in '${clip(body)}'`);
+  }
+  if (body.kind !== undefined && body.kind !== kind.kind) {
+    throw badRequest(
+      `${String(body.kind)} in version "${version.version}" cannot be handled as a ${kind.kind}: the kind in the data (${String(body.kind)}) does not match the expected kind (${kind.kind})`,
+    );
+  }
+  if (body.apiVersion !== undefined && body.apiVersion !== apiVersion) {
+    throw badRequest(
+      `the API version in the data (${String(body.apiVersion)}) does not match the expected API version (${apiVersion})`,
+    );
+  }
+  const { apiVersion: _, kind: __, metadata: raw, ...content } = body;
+  const { metadata, dropped } = decodeMetadata(kind.kind, raw);
+  const pruned = version.schema.prune(kind.custom ? content : (withoutNulls(content) as JsonObject));
+  report(target, [...dropped, ...pruned.dropped], options);
+  const complete = { apiVersion, kind: kind.kind, metadata, ...withoutType(version.schema.default(pruned.value)) };
+  if (!kind.custom) checkTypes(target, complete);
+  return complete;
+}
+
+function report(target: Target, dropped: readonly string[], options: WriteOptions): void {
+  if (dropped.length === 0 || options.fieldValidation === "Ignore") return;
+  const messages = dropped.map((path) => `unknown field "${path}"`);
+  if (options.fieldValidation === "Warn") for (const message of messages) options.warn(message);
+  else {
+    const { kind, version } = target;
+    throw badRequest(
+      `${kind.kind} in version "${version.version}" cannot be handled as a ${kind.kind}: strict decoding error: ${messages.join(", ")}`,
+    );
+  }
+}
+
+/** The built-in kinds are typed in the real server: a wrong type does not even decode. */
+function checkTypes(target: Target, object: JsonObject): void {
+  const { kind, version } = target;
+  const { metadata: _, ...content } = object;
+  const wrong = version.schema.validate(content).find((error) => error.type === "FieldValueTypeInvalid");
+  const prefix = `${kind.kind} in version "${version.version}" cannot be handled as a ${kind.kind}: `;
+  if (wrong !== undefined) {
+    const value = at(object, ...wrong.field.split("."));
+    throw badRequest(
+      `${prefix}json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go struct field ${kind.kind}.${wrong.field}`,
+    );
+  }
+  for (const field of kind.kind === "Secret" ? ["data"] : kind.kind === "ConfigMap" ? ["binaryData"] : []) {
+    const data = object[field];
+    if (!isObject(data)) continue;
+    for (const value of Object.values(data)) {
+      if (!isBase64(String(value)))
+        throw badRequest(`${prefix}illegal base64 data at input byte ${firstBadByte(String(value))}`);
+    }
+  }
+}
+
+function isBase64(text: string): boolean {
+  return text.replace(/[\r\n]/g, "").length % 4 === 0 && /^[A-Za-z0-9+/\r\n]*={0,2}$/.test(text);
+}
+
+function firstBadByte(text: string): number {
+  const index = text.search(/[^A-Za-z0-9+/\r\n]/);
+  return index < 0 ? text.length - (text.length % 4) : index;
+}
+
+/** Built-in types read null as absent. */
+function withoutNulls(value: Json): Json {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isObject(value)) return value;
+  const result: JsonObject = {};
+  for (const [key, child] of Object.entries(value)) if (child !== null) result[key] = withoutNulls(child);
+  return result;
+}
+
+function withoutType(object: JsonObject): JsonObject {
+  const { apiVersion: _, kind: __, metadata: ___, ...content } = object;
+  return content;
+}
+
+function clip(body: JsonObject): string {
+  const text = JSON.stringify(body);
+  return text.length > 200 ? `${text.slice(0, 200)}...` : text;
+}

@@ -1,0 +1,134 @@
+import { badRequest } from "../status.ts";
+
+export type LabelMatch = (labels: Readonly<Record<string, string>>) => boolean;
+
+const token = /\s*(!=|==|=|!|,|\(|\)|<|>|[^\s!=,()<>]+)/y;
+
+/**
+ * Parses a label selector: `a=b`, `a==b`, `a!=b`, `a in (x,y)`, `a notin (x)`, `a`, `!a`, `a>1`, `a<1`, joined by commas.
+ * Undefined for the empty selector, which everything passes. Throws a 400 for anything else.
+ */
+export function parseLabelSelector(text: string): LabelMatch | undefined {
+  const tokens = tokenize(text);
+  const requirements: LabelMatch[] = [];
+  let position = 0;
+
+  function expect(...allowed: readonly string[]): string {
+    const next = tokens[position++];
+    if (next === undefined || !allowed.includes(next))
+      throw refuse(`found '${next ?? ""}', expected: ${allowed.map((one) => `'${one}'`).join(", ")}`);
+    return next;
+  }
+
+  function word(): string {
+    const next = tokens[position];
+    if (next === undefined || isSymbol(next)) return "";
+    position++;
+    return next;
+  }
+
+  function values(): Set<string> {
+    expect("(");
+    const found = new Set<string>();
+    for (;;) {
+      found.add(checkValue(word()));
+      if (expect(",", ")") === ")") return found;
+    }
+  }
+
+  function requirement(): LabelMatch {
+    if (tokens[position] === "!") {
+      position++;
+      const key = checkKey(word());
+      return (labels) => labels[key] === undefined;
+    }
+    const key = checkKey(word());
+    const operator = tokens[position];
+    if (operator === undefined || operator === ",") return (labels) => labels[key] !== undefined;
+    position++;
+    switch (operator) {
+      case "=":
+      case "==": {
+        const value = checkValue(word());
+        return (labels) => labels[key] === value;
+      }
+      case "!=": {
+        const value = checkValue(word());
+        return (labels) => labels[key] !== value;
+      }
+      case "in": {
+        const set = values();
+        return (labels) => set.has(labels[key] ?? "") && labels[key] !== undefined;
+      }
+      case "notin": {
+        const set = values();
+        return (labels) => labels[key] === undefined || !set.has(labels[key]);
+      }
+      case "<":
+      case ">": {
+        const text = word();
+        if (!/^[+-]?\d+$/.test(text))
+          throw refuse(
+            `values[0][${key}]: Invalid value: "${text}": for 'Gt', 'Lt' operators, the value must be an integer`,
+          );
+        const bound = Number(text);
+        const sign = operator === "<" ? -1 : 1;
+        return (labels) => /^[+-]?\d+$/.test(labels[key] ?? "") && (Number(labels[key]) - bound) * sign > 0;
+      }
+      default:
+        throw refuse(`found '${operator}', expected: in, notin, =, ==, !=, gt, lt`);
+    }
+  }
+
+  if (tokens.length === 0) return undefined;
+  for (;;) {
+    requirements.push(requirement());
+    if (position >= tokens.length) break;
+    expect(",");
+    // A comma at the end is what the real parser refuses too.
+    if (position >= tokens.length) throw refuse("found '', expected: identifier after ','");
+  }
+  return (labels) => requirements.every((match) => match(labels));
+}
+
+function tokenize(text: string): string[] {
+  const tokens: string[] = [];
+  token.lastIndex = 0;
+  while (token.lastIndex < text.length) {
+    const start = token.lastIndex;
+    const match = token.exec(text);
+    if (match?.[1] === undefined) {
+      if (text.slice(start).trim() === "") break;
+      throw refuse(`unexpected character at ${start}`);
+    }
+    tokens.push(match[1]);
+  }
+  return tokens;
+}
+
+function isSymbol(text: string): boolean {
+  return /^(!=|==|=|!|,|\(|\)|<|>)$/.test(text);
+}
+
+const qualifiedName = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
+
+function checkKey(key: string): string {
+  if (!qualifiedName.test(key))
+    throw refuse(
+      `key: Invalid value: "${key}": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
+    );
+  return key;
+}
+
+function checkValue(value: string): string {
+  if (!labelValue.test(value))
+    throw refuse(
+      `values: Invalid value: "${value}": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
+    );
+  return value;
+}
+
+function refuse(why: string): Error {
+  return badRequest(`unable to parse requirement: ${why}`);
+}
