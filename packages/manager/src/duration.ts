@@ -1,0 +1,30 @@
+import { ManagerError } from "./error.ts";
+
+const unitMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/**
+ * Milliseconds of a duration as Go writes it (`300ms`, `1.5h`, `2h45m`; source: Go, time.ParseDuration). `field` names it in the error.
+ *
+ * @throws ManagerError `invalid_spec` unless it is a duration greater than 0.
+ */
+export function parseDuration(text: string, field: string): number {
+  const parts = [...text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)];
+  const complete = parts.length > 0 && parts.map(([part]) => part).join("") === text;
+  const totalMs = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (unitMs[unit as string] as number), 0);
+  if (!complete || !(totalMs > 0) || !Number.isFinite(totalMs)) {
+    throw new ManagerError(
+      "invalid_spec",
+      `${field} is ${JSON.stringify(text)}; write a duration greater than 0, such as 30s, 1m30s or 500ms`,
+    );
+  }
+  return totalMs;
+}

@@ -1,0 +1,218 @@
+import { isDeepStrictEqual } from "node:util";
+import { virtrigaud } from "@almanac/catalog";
+import type { ProviderType } from "@almanac/catalog";
+import type { Clock } from "@almanac/core";
+import { createCircuitBreaker } from "@almanac/grpc";
+import type { CircuitBreaker, CircuitState, ClientTls, TlsFiles } from "@almanac/grpc";
+import { createTokenBucket } from "@almanac/kube";
+import type { TokenBucket } from "@almanac/kube";
+import { createProviderClient, ProviderError } from "@almanac/provider";
+import type { ProviderClient, ProviderFunction, RequestInit, ResponseOf } from "@almanac/provider";
+import type { Telemetry } from "@almanac/telemetry";
+import type { Provider } from "../api/provider.ts";
+import { providerKey, serviceHost, servicePort } from "./names.ts";
+
+/** When the circuit breaker of a provider opens and closes. */
+export interface BreakerOptions {
+  readonly failureThreshold?: number;
+  readonly openMs?: number;
+  readonly halfOpenCalls?: number;
+}
+
+export interface ProviderPoolOptions {
+  readonly telemetry: Telemetry;
+  readonly tls: TlsFiles | "insecure";
+  readonly providerEndpoint?: ((namespacedName: string) => string | undefined) | undefined;
+  readonly breaker?: BreakerOptions | undefined;
+  readonly clock: Clock;
+}
+
+export interface RpcOptions {
+  readonly signal: AbortSignal;
+  readonly deadlineMs?: number;
+}
+
+/** The way to one Provider: a connection, a circuit breaker and a rate limit that all its users share. */
+export interface ProviderHandle {
+  readonly uid: string;
+  /** `host:port` that is dialled. */
+  readonly address: string;
+  readonly breakerState: CircuitState;
+  /**
+   * Waits for the rate limit, then calls. Validate and GetCapabilities do not wait: they ask about the provider, not its hypervisor.
+   * Rejects with ProviderError, with GrpcError for unusable TLS files, or with the signal's reason.
+   */
+  call<F extends ProviderFunction>(method: F, request: RequestInit<F>, options: RpcOptions): Promise<ResponseOf<F>>;
+  /** The next call opens a new connection. */
+  redial(): void;
+  /** There is a new process at the other end: new connection, new breaker. */
+  renew(): void;
+}
+
+/** Handles by Provider. One that is not removed keeps its connection open. */
+export interface ProviderPool extends Disposable {
+  /** The handle of a Provider, made at the first call and following its specification. */
+  get(provider: Provider): ProviderHandle;
+  /** Closes what belongs to the Provider `namespace/name`; its breaker is reported no more. */
+  remove(key: string): void;
+}
+
+interface Target {
+  readonly address: string;
+  readonly tls: ClientTls | "insecure";
+}
+
+interface Entry extends ProviderHandle {
+  readonly type: ProviderType;
+  readonly name: string;
+  update(provider: Provider): void;
+  close(): void;
+}
+
+const severity = { closed: 0, "half-open": 1, open: 2 } as const;
+const unlimited: ReadonlySet<ProviderFunction> = new Set(["validate", "getCapabilities"]);
+
+export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
+  const { telemetry, clock } = options;
+  const instruments = telemetry.instruments(virtrigaud);
+  const entries = new Map<string, Entry>();
+
+  const observed = instruments.virtrigaud_circuit_breaker_state.observe(
+    (observe) => {
+      const worst = new Map<string, { readonly entry: Entry; readonly value: number }>();
+      for (const entry of entries.values()) {
+        const value = severity[entry.breakerState];
+        const key = JSON.stringify([entry.type, entry.name]);
+        if (value >= (worst.get(key)?.value ?? 0)) worst.set(key, { entry, value });
+      }
+      for (const { entry, value } of worst.values())
+        observe(value, { provider_type: entry.type, provider: entry.name });
+    },
+    { source: "circuit_breaker" },
+  );
+
+  function targetOf(provider: Provider): Target {
+    const tls =
+      options.tls === "insecure" || provider.spec.runtime.service?.tls?.enabled === false
+        ? "insecure"
+        : { ...options.tls, serverName: serviceHost(provider) };
+    const address =
+      options.providerEndpoint?.(providerKey(provider)) ??
+      provider.status?.runtime?.endpoint ??
+      `${serviceHost(provider)}:${servicePort(provider)}`;
+    return { address, tls };
+  }
+
+  function open(provider: Provider): Entry {
+    const type = provider.spec.type as ProviderType;
+    const { name, uid } = provider.metadata;
+    const labels = { provider_type: type, provider: name };
+    // Its type and name are known from now on, so its series can begin before anything happens.
+    instruments.virtrigaud_circuit_breaker_failures_total.start(labels);
+    instruments.virtrigaud_vm_operations_total.start(labels);
+    const logger = telemetry.logger.child({ provider: providerKey(provider) });
+    let current = provider;
+    let target: Target | undefined;
+    let client: ProviderClient | undefined;
+    let limit: { readonly qps: number; readonly burst: number } | undefined;
+    let bucket: TokenBucket | undefined;
+    let closed = false;
+    let breaker = newBreaker();
+
+    function newBreaker(): CircuitBreaker {
+      return createCircuitBreaker({
+        ...options.breaker,
+        clock,
+        logger,
+        onStateChange: (state, previous) => logger.warn("The circuit breaker changed its state", { state, previous }),
+        onFailure: () => instruments.virtrigaud_circuit_breaker_failures_total.add(1, labels),
+      });
+    }
+
+    function hangUp(): void {
+      client?.[Symbol.dispose]();
+      client = undefined;
+    }
+
+    /** Asked at every call: an address may change while nobody looks. */
+    function dial(): ProviderClient {
+      // Whoever still holds the handle must not open a connection that nobody closes.
+      if (closed) throw new ProviderError("CANCELLED", "the Provider was deleted");
+      const wanted = targetOf(current);
+      if (client !== undefined && isDeepStrictEqual(wanted, target)) return client;
+      hangUp();
+      target = wanted;
+      client = createProviderClient({ ...wanted, telemetry, breaker });
+      return client;
+    }
+
+    return {
+      uid,
+      type,
+      name,
+      get address() {
+        return targetOf(current).address;
+      },
+      get breakerState() {
+        return breaker.state;
+      },
+      async call(method, request, { signal, deadlineMs }) {
+        if (!unlimited.has(method)) await bucket?.take(signal);
+        const send = dial()[method] as (
+          request: unknown,
+          options: { readonly signal: AbortSignal; readonly deadlineMs?: number },
+        ) => Promise<unknown>;
+        const answer = await send(request, { signal, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+        return answer as ResponseOf<typeof method>;
+      },
+      redial: hangUp,
+      renew() {
+        hangUp();
+        breaker[Symbol.dispose]();
+        breaker = newBreaker();
+      },
+      update(next) {
+        current = next;
+        const { qps = 10, burst = 20 } = next.spec.rateLimit ?? {};
+        // Without the field there is no limit: its defaults belong to the object that a user writes.
+        const wanted = next.spec.rateLimit === undefined ? undefined : { qps, burst };
+        if (isDeepStrictEqual(wanted, limit)) return;
+        limit = wanted;
+        bucket =
+          wanted === undefined ? undefined : createTokenBucket({ perSecond: wanted.qps, burst: wanted.burst }, clock);
+      },
+      close() {
+        closed = true;
+        hangUp();
+        breaker[Symbol.dispose]();
+      },
+    };
+  }
+
+  function remove(key: string): void {
+    entries.get(key)?.close();
+    entries.delete(key);
+  }
+
+  return {
+    get(provider) {
+      const key = providerKey(provider);
+      let entry = entries.get(key);
+      if (entry !== undefined && (entry.uid !== provider.metadata.uid || entry.type !== provider.spec.type)) {
+        remove(key);
+        entry = undefined;
+      }
+      if (entry === undefined) {
+        entry = open(provider);
+        entries.set(key, entry);
+      }
+      entry.update(provider);
+      return entry;
+    },
+    remove,
+    [Symbol.dispose]() {
+      observed[Symbol.dispose]();
+      for (const key of [...entries.keys()]) remove(key);
+    },
+  };
+}

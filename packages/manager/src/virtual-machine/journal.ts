@@ -1,0 +1,93 @@
+import type { VmOperation } from "@almanac/catalog";
+import type { VirtualMachine } from "../api/virtual-machine.ts";
+
+/** Annotation that keeps the journal. */
+export const journalAnnotation = "almanac.dev/operation";
+/** Annotation with the W3C trace context of the operation under way. */
+export const traceAnnotation = "almanac.dev/traceparent";
+export const finalizer = "virtualmachine.infra.virtrigaud.io/finalizer";
+/** With the value "true" the machine is given up without asking its provider. */
+export const forceDeleteAnnotation = "virtrigaud.io/force-delete";
+/** With the value "true" a machine of that name that belongs to nobody is taken over. */
+export const adoptAnnotation = "virtrigaud.io/adopt";
+
+/** Operations that change a machine. */
+export type Mutation = Exclude<VmOperation, "Describe">;
+export type PowerAction = "On" | "Off" | "ShutdownGraceful";
+
+/** One attempt that was begun and has no result yet. */
+export interface Attempt {
+  readonly operation: Mutation;
+  /** Milliseconds since the epoch. With the operation it identifies the attempt. */
+  readonly startedAtMs: number;
+  /** What the status named as task when the attempt began; another one is this attempt's. */
+  readonly previousTask?: string;
+  /** Of Power. */
+  readonly power?: PowerAction;
+  /** Of Create and Reconfigure: digest of the shape it brings about. */
+  readonly digest?: string;
+}
+
+/** Attempts that ended badly, and when the next may begin. */
+export interface Failures {
+  readonly count: number;
+  readonly retryAtMs: number;
+  /** A changed specification may be tried at once. */
+  readonly generation: number;
+}
+
+/** What the manager has done with a machine, kept on the object so that another process goes on where one ended. */
+export interface Journal {
+  /** The machine's id at its provider, once it exists. */
+  readonly id?: string;
+  /** Digest of the shape the machine was last given. */
+  readonly applied?: string;
+  readonly attempt?: Attempt;
+  readonly failures?: Readonly<Partial<Record<Mutation, Failures>>>;
+  /** A creation ended without an answer: a machine may exist whose id is not known. */
+  readonly uncertain?: true;
+  /** A power-on whose first address has not been seen yet. */
+  readonly poweredOnAtMs?: number;
+  /** A graceful shutdown that was asked for. */
+  readonly shutdownAtMs?: number;
+}
+
+/**
+ * The journal on an object. An object that has none but a `status.id` was made by another manager of the same API, and is gone on with.
+ * What cannot be read counts as none.
+ */
+export function readJournal(vm: VirtualMachine): Journal {
+  const text = vm.metadata.annotations?.[journalAnnotation];
+  const known = vm.status?.id;
+  const inherited: Journal = known === undefined || known === "" ? {} : { id: known };
+  if (text === undefined) return inherited;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Journal) : inherited;
+  } catch {
+    return inherited;
+  }
+}
+
+/** The annotation's value; null when there is nothing to remember. */
+export function writeJournal(journal: Journal): string | null {
+  const text = JSON.stringify(journal);
+  return text === "{}" ? null : text;
+}
+
+/** Task of the attempt under way, when one is known. */
+export function taskOf(vm: VirtualMachine, attempt: Attempt): string | undefined {
+  const task = taskField(vm, attempt.operation);
+  return task === "" || task === attempt.previousTask ? undefined : task;
+}
+
+/** What the status names as the task of `operation`. */
+export function taskField(vm: VirtualMachine, operation: Mutation): string | undefined {
+  return operation === "Reconfigure" ? vm.status?.reconfigureTaskRef : vm.status?.lastTaskRef;
+}
+
+/** A copy without the failures of `operation`. */
+export function forgetFailures(failures: Journal["failures"], operation: Mutation): Pick<Journal, "failures"> {
+  const rest = Object.entries(failures ?? {}).filter(([name]) => name !== operation);
+  return rest.length === 0 ? {} : { failures: Object.fromEntries(rest) };
+}
