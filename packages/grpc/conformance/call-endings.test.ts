@@ -354,10 +354,11 @@ function expected(kind: SpanKind, code: GrpcCode | undefined) {
 }
 
 describe("a call leaves one span and one measurement at each end that saw it, whatever ends it:", () => {
-  it.each(endings)("$how", async ({ run, atClient, atServer, ...options }) => {
-    const loopback = await startLoopback(options);
+  it.each(endings)("$how", async (ending) => {
+    const { atClient, atServer } = ending;
+    const loopback = await startLoopback(ending);
     try {
-      expect(grpc.status[await run(loopback)]).toBe(atClient);
+      expect(grpc.status[await ending.run(loopback)]).toBe(atClient);
       await vi.waitFor(() => expect(loopback.atServer.calls.length).toBe(atServer === undefined ? 0 : 1), 5_000);
     } finally {
       // A second record of the same call would come with the end of its connection.

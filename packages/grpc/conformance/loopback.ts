@@ -83,7 +83,7 @@ interface Sample {
 }
 
 /** A process' telemetry on the official SDKs, with everything it recorded readable. */
-export function createTestTelemetry() {
+export function createTestTelemetry(overrides: Partial<GrpcTelemetry> = {}) {
   const exporter = new InMemorySpanExporter();
   const reader = new PullReader();
   const meterProvider = new MeterProvider({ readers: [reader], views: catalogViews(stack) });
@@ -91,6 +91,7 @@ export function createTestTelemetry() {
     tracerProvider: new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] }),
     propagator: new W3CTraceContextPropagator(),
     stack: createInstruments(stack, meterProvider),
+    ...overrides,
   };
   return {
     ...telemetry,
@@ -110,23 +111,27 @@ export function createTestTelemetry() {
   };
 }
 
-export interface LoopbackOptions {
+export interface LoopbackOptions extends Partial<Pick<GrpcTelemetry, "propagator" | "logger">> {
   readonly handlers?: Handlers;
   readonly client?: ClientInterceptorOptions;
   readonly server?: ServerInterceptorOptions;
   readonly serverOptions?: grpc.ServerOptions;
   readonly channelOptions?: grpc.ChannelOptions;
+  /** Instead of ours. */
+  readonly serverInterceptors?: grpc.ServerInterceptor[];
   /** Interceptors between the caller and ours. */
   readonly above?: readonly grpc.Interceptor[];
 }
 
 /** A server and a client of it, each with telemetry of its own, and a wire between them that can be cut. */
 export async function startLoopback(options: LoopbackOptions = {}) {
-  const atServer = createTestTelemetry();
-  const atClient = createTestTelemetry();
+  const { propagator, logger } = options;
+  const overrides = { ...(propagator && { propagator }), ...(logger && { logger }) };
+  const atServer = createTestTelemetry(overrides);
+  const atClient = createTestTelemetry(overrides);
   const server = new grpc.Server({
     ...options.serverOptions,
-    interceptors: [
+    interceptors: options.serverInterceptors ?? [
       createServerInterceptor(atServer, { onCall: (call) => atServer.calls.push(call), ...options.server }),
     ],
   });

@@ -4,6 +4,7 @@ import { describeError, silentLogger } from "@almanac/core";
 import type { Logger } from "@almanac/core";
 import type { GrpcCode, stack } from "@almanac/catalog";
 import type { Instruments } from "@almanac/metrics";
+import { parseTarget } from "./target.ts";
 
 /** Where spans and measurements of calls go. A `Telemetry` fits. */
 export interface GrpcTelemetry {
@@ -139,11 +140,8 @@ function splitName(path: string): MethodName {
   return { full, service: slash < 0 ? "" : full.slice(0, slash), method: full.slice(slash + 1) };
 }
 
-/** `server.address` and `server.port` of a channel target (`dns:host:1`, `unix:/path`) or an authority (`host:1`). */
+/** `server.address` and `server.port` of a channel target or an authority. */
 export function serverAttributes(target: string): Attributes {
-  const path = target.replace(/^(?:dns|ipv4|ipv6|unix|unix-abstract):(?:\/\/[^/]*\/)?/, "");
-  const match = /^(?:\[(?<ipv6>[^\]]+)\]|(?<host>[^:]+))(?::(?<port>\d{1,5}))?$/.exec(path);
-  const address = match?.groups?.["ipv6"] ?? match?.groups?.["host"] ?? path;
-  const port = match?.groups?.["port"];
-  return { "server.address": address, ...(port === undefined ? {} : { "server.port": Number(port) }) };
+  const { host, port } = parseTarget(target);
+  return { "server.address": host, ...(port === undefined ? {} : { "server.port": port }) };
 }

@@ -1,7 +1,13 @@
-import { createSecureContext } from "node:tls";
-import { ChannelCredentials } from "@grpc/grpc-js";
-import type { CallCredentials, ChannelOptions, experimental } from "@grpc/grpc-js";
+import { isIP } from "node:net";
+import type { Socket } from "node:net";
+import { connect, createSecureContext } from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
+import { CallCredentials, ChannelCredentials } from "@grpc/grpc-js";
+import type { ChannelOptions, experimental } from "@grpc/grpc-js";
+import { systemClock } from "@almanac/core";
+import type { Clock } from "@almanac/core";
 import { GrpcError } from "./grpc-error.ts";
+import { parseTarget } from "./target.ts";
 import { openTlsFiles } from "./tls-files.ts";
 import type { ReloadOptions, TlsFiles, TlsSource } from "./tls-files.ts";
 
@@ -29,16 +35,16 @@ export function clientCredentials(
 class FileChannelCredentials extends ChannelCredentials {
   readonly #source: TlsSource;
   readonly #serverName: string | undefined;
-  #current: ChannelCredentials;
+  readonly #clock: Clock;
+  #context: SecureContext;
 
   constructor(tls: ClientTls, options: ReloadOptions) {
     super();
     this.#source = openTlsFiles(tls, options);
     this.#serverName = tls.serverName;
-    this.#current = ChannelCredentials.createFromSecureContext(createSecureContext(this.#source.material));
-    this.#source.watch((material) => {
-      this.#current = ChannelCredentials.createFromSecureContext(createSecureContext(material));
-    });
+    this.#clock = options.clock ?? systemClock;
+    this.#context = createSecureContext(this.#source.material);
+    this.#source.watch((material) => (this.#context = createSecureContext(material)));
   }
 
   _isSecure(): boolean {
@@ -53,17 +59,17 @@ class FileChannelCredentials extends ChannelCredentials {
   _createSecureConnector(
     target: experimental.GrpcUri,
     options: ChannelOptions,
-    callCredentials?: CallCredentials,
+    callCredentials: CallCredentials = CallCredentials.createEmpty(),
   ): experimental.SecureConnector {
-    const effective =
-      this.#serverName === undefined ? options : { ...options, "grpc.ssl_target_name_override": this.#serverName };
-    // grpc-js keeps a connector for as long as it keeps the address: each connection asks for the credentials of its own day.
-    const connector = (): experimental.SecureConnector =>
-      this.#current._createSecureConnector(target, effective, callCredentials);
+    const serverName = this.#serverName ?? options["grpc.ssl_target_name_override"] ?? dialledName(target, options);
     return {
-      connect: (socket) => connector().connect(socket),
+      // grpc-js keeps a connector as long as the address: each connection takes the files of its own day.
+      connect: async (socket) => ({
+        socket: await handshake(socket, serverName, this.#context, this.#clock),
+        secure: true,
+      }),
       waitForReady: () => Promise.resolve(),
-      getCallCredentials: () => connector().getCallCredentials(),
+      getCallCredentials: () => callCredentials,
       destroy() {},
     };
   }
@@ -71,4 +77,42 @@ class FileChannelCredentials extends ChannelCredentials {
   [Symbol.dispose](): void {
     this.#source[Symbol.dispose]();
   }
+}
+
+/** The host the caller dialled, also when a proxy or a Unix socket leads there. */
+function dialledName(target: experimental.GrpcUri, options: ChannelOptions): string {
+  const behindProxy = options["grpc.http_connect_target"];
+  if (behindProxy !== undefined) return parseTarget(behindProxy).host;
+  return target.scheme?.startsWith("unix") ? "localhost" : parseTarget(target.path).host;
+}
+
+const handshakeTimeoutMs = 20_000;
+
+function handshake(socket: Socket, serverName: string, secureContext: SecureContext, clock: Clock): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const tlsSocket = connect({
+      socket,
+      secureContext,
+      ALPNProtocols: ["h2"],
+      // `host` is what the certificate is compared with. An IP address is never sent as server name (RFC 6066 section 3); Node throws.
+      host: serverName,
+      ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
+    });
+    // grpc-js waits for a silent peer for ever, and so would every call without a deadline.
+    const timer = clock.setTimeout(
+      () => tlsSocket.destroy(new Error(`no TLS handshake within ${handshakeTimeoutMs} ms`)),
+      handshakeTimeoutMs,
+      { keepAlive: false },
+    );
+    // Stays: until the HTTP/2 session listens, an error without listener would end the process.
+    tlsSocket.on("error", reject);
+    tlsSocket.once("close", () => {
+      timer.cancel();
+      reject(new Error("the connection was closed during the TLS handshake"));
+    });
+    tlsSocket.once("secureConnect", () => {
+      timer.cancel();
+      resolve(tlsSocket);
+    });
+  });
 }

@@ -1,4 +1,4 @@
-import { InterceptingCall, ListenerBuilder, RequesterBuilder } from "@grpc/grpc-js";
+import { InterceptingCall, ListenerBuilder, RequesterBuilder, status as grpc } from "@grpc/grpc-js";
 import type { Interceptor, Metadata } from "@grpc/grpc-js";
 import { context } from "@opentelemetry/api";
 import type { TextMapSetter } from "@opentelemetry/api";
@@ -44,9 +44,9 @@ export function createClientInterceptor(telemetry: GrpcTelemetry, options: Clien
     const requester = new RequesterBuilder()
       .withStart((metadata, _listener, nextStart) => {
         call ??= start();
-        const { context: spanContext, end } = call;
+        const observed = call;
         const carrier = metadata.clone();
-        observer.guard("propagator", undefined, () => telemetry.propagator.inject(spanContext, carrier, setter));
+        observer.guard("propagator", undefined, () => telemetry.propagator.inject(observed.context, carrier, setter));
         const listener = new ListenerBuilder()
           .withOnReceiveMetadata((received, nextReceived) => context.with(parent, () => nextReceived(received)))
           .withOnReceiveMessage((message: unknown, nextMessage) => {
@@ -55,8 +55,11 @@ export function createClientInterceptor(telemetry: GrpcTelemetry, options: Clien
           })
           .withOnReceiveStatus((status, nextStatus) => {
             // What grpc-js' client, above all interceptors, makes of a unary call that succeeded without an answer.
-            const empty = status.code === 0 && !responseStream && !answered;
-            end(empty ? "UNIMPLEMENTED" : grpcCodeName(status.code), empty ? "No message received" : status.details);
+            const empty = status.code === grpc.OK && !responseStream && !answered;
+            observed.end(
+              empty ? "UNIMPLEMENTED" : grpcCodeName(status.code),
+              empty ? "No message received" : status.details,
+            );
             context.with(parent, () => nextStatus(status));
           })
           .build();

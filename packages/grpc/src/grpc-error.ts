@@ -48,11 +48,10 @@ export class GrpcError extends CodedError<GrpcErrorCode> {
       const grpcCode = grpcCodeName(thrown.code);
       // A call that failed with OK is a library's mistake, and "ok" is no error code.
       const known = grpcCode === "OK" ? "UNKNOWN" : grpcCode;
-      const details = typeof thrown.details === "string" ? thrown.details : thrown.message;
-      return new GrpcError(known.toLowerCase() as Lowercase<Exclude<GrpcCode, "OK">>, details || known, {
+      return new GrpcError(known.toLowerCase() as Lowercase<Exclude<GrpcCode, "OK">>, thrown.details || known, {
         cause: thrown,
         grpcCode: known,
-        details,
+        details: thrown.details,
         ...(thrown.metadata === undefined ? {} : { metadata: thrown.metadata }),
         errorInfo: readErrorInfo(thrown),
       });
@@ -72,11 +71,18 @@ export class GrpcError extends CodedError<GrpcErrorCode> {
 
 interface ServiceErrorLike extends Error {
   readonly code: number;
-  readonly details?: string;
+  readonly details: string;
   readonly metadata?: Metadata;
 }
 
-// Structural: an error may come from a second copy of grpc-js in the dependency tree, where instanceof fails.
+// Structural: an error may come from a second copy of grpc-js in the dependency tree, where instanceof fails. A numeric code alone is
+// not enough: a DOMException has one, and so has a child process that failed.
 function isServiceError(thrown: unknown): thrown is ServiceErrorLike {
-  return thrown instanceof Error && "code" in thrown && Number.isInteger(thrown.code);
+  return (
+    thrown instanceof Error &&
+    "code" in thrown &&
+    Number.isInteger(thrown.code) &&
+    "details" in thrown &&
+    typeof thrown.details === "string"
+  );
 }

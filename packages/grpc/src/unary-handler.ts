@@ -29,7 +29,8 @@ export function unaryHandler<Request, Response>(
   handle: (request: Request, call: UnaryCall) => Promise<Response>,
   options: UnaryHandlerOptions = {},
 ): handleUnaryCall<Request, Response> {
-  const toStatus = options.toStatus ?? defaultStatus;
+  const toStatus = (thrown: unknown): Partial<ServerErrorResponse> =>
+    options.toStatus?.(thrown) ?? defaultStatus(thrown);
   return (call, callback) => {
     const deadlineMs = Number(call.getDeadline());
     const run = async (): Promise<Response> =>
