@@ -93,6 +93,12 @@ function mockCommand(): Command {
         "PROVIDER_ENDPOINT",
       ),
     )
+    .option(
+      "--mock <name=value>",
+      "a setting of the mock, e.g. rpcMs=5-20; MOCK_RPC_MS sets the same; repeatable",
+      collect,
+      [],
+    )
     .addOption(new Option("--state-dir <folder>", "keep machines, tasks and the journal here").env("STATE_DIR"))
     .addOption(new Option("--tls-cert-file <file>", "server certificate (PEM)").env("TLS_CERT_FILE"))
     .addOption(new Option("--tls-key-file <file>", "its private key (PEM)").env("TLS_KEY_FILE"))
@@ -183,6 +189,7 @@ export interface MockFlags extends TlsFlags {
   readonly port: number;
   readonly healthPort: number;
   readonly endpoint?: string;
+  readonly mock: readonly string[];
   readonly stateDir?: string;
   readonly tlsInsecure?: boolean | string;
   readonly logLevel: LogLevel;

@@ -4,6 +4,7 @@ import { createApiServer } from "@almanac/apiserver";
 import { untilShutdown } from "@almanac/core";
 import type { ApiServerFlags } from "../program.ts";
 import { createLineLogger } from "../up/line-logger.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { createDemoAuthority } from "../up/pki.ts";
 
 /** Runs the embedded Kubernetes API on 127.0.0.1 until SIGINT or SIGTERM. */
@@ -20,5 +21,5 @@ export async function apiServer(flags: ApiServerFlags): Promise<void> {
   mkdirSync(dirname(flags.kubeconfig), { recursive: true, mode: 0o700 });
   writeFileSync(flags.kubeconfig, server.kubeconfig, { mode: 0o600 });
   console.log(`Kubernetes API on ${server.url}; kubectl --kubeconfig ${flags.kubeconfig} get namespaces`);
-  await new Promise((resolve) => shutdown.signal.addEventListener("abort", resolve, { once: true }));
+  await untilAborted(shutdown.signal);
 }

@@ -8,6 +8,7 @@ import { parseBindAddress } from "../bind-address.ts";
 import { endpointLookup } from "../endpoints.ts";
 import type { ManagerFlags } from "../program.ts";
 import { tlsFromFlags } from "../tls-flags.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { packageVersion } from "../version.ts";
 
 /** Runs the manager until SIGINT or SIGTERM, then drains, releases its Lease and flushes. */
@@ -47,11 +48,4 @@ export async function manager(flags: ManagerFlags): Promise<void> {
   await untilAborted(shutdown.signal);
   telemetry.logger.info("manager is stopping", { reason: String((shutdown.signal.reason as Error).message) });
   void running;
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
