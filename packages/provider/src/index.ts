@@ -1,4 +1,5 @@
 export { createProviderClient } from "./client.ts";
+export { runConformance } from "./conformance/run.ts";
 export { adoptTag, ownerOf, ownerTag, wantsAdoption } from "./contract.ts";
 export { encodeCloneDocuments, encodeCreateDocuments, encodeDesiredVm } from "./documents.ts";
 export { ProviderError } from "./error.ts";

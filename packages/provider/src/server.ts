@@ -176,12 +176,12 @@ function serve(
       return response;
     } catch (thrown) {
       const error = ProviderError.from(thrown);
-      const traceId = trace.getSpanContext(context.active())?.traceId;
-      if (error.code === "INTERNAL") {
-        logger.error("an RPC failed unexpectedly", { method, traceId, error: describeError(thrown) });
-      }
       // Nobody will read the reply: the peer counts its own cancellation or timeout, and counting here too would double it.
       if (signal.aborted) throw asStatus(error);
+      if (error.code === "INTERNAL") {
+        const traceId = trace.getSpanContext(context.active())?.traceId;
+        logger.error("an RPC failed unexpectedly", { method, traceId, error: describeError(thrown) });
+      }
       if (!error.counted) countError(error);
       throw asStatus(error, true);
     }
