@@ -42,7 +42,7 @@ if (values.check) {
 function definitionFiles(): GeneratedFile[] {
   return customResourceDefinitions().map((definition) => ({
     path: `charts/almanac/crds/${definition.metadata.name}.yaml`,
-    text: `# Generated from packages/manager/src/api by npm run generate.\n${stringify(definition, { lineWidth: 0, aliasDuplicateObjects: false })}`,
+    text: `# Generated from packages/manager/src/api by npm run generate.\n${stringify(definition, { lineWidth: 0, aliasDuplicateObjects: false, version: "1.1" })}`,
   }));
 }
 

@@ -21,6 +21,7 @@ export class CliError extends CodedError<CliErrorCode> {
 
 const usageCodes = new Set([
   "address_in_use",
+  "listen_failed",
   "invalid_options",
   "invalid_option",
   "invalid_config",

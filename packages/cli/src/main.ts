@@ -14,7 +14,7 @@ try {
     process.exitCode = thrown.exitCode === 0 ? 0 : 2;
   } else {
     const error = CliError.from(thrown);
-    process.stderr.write(`almanac: ${error.message.replace(/^\[\w+\] /, "")}\n`);
+    process.stderr.write(`almanac: ${error.message.replace(/^(\[\w+\] )+/, "")}\n`);
     process.exitCode = error.exitCode;
   }
 }

@@ -19,7 +19,8 @@ export function readManifests(directory: string): Manifest[] {
     .sort();
   return files.flatMap((file) => {
     const path = join(directory, file);
-    return parseAllDocuments(readFileSync(path, "utf8")).flatMap((document, index) => {
+    // As kubectl reads it: an unquoted On is a boolean there, and must not be a text here.
+    return parseAllDocuments(readFileSync(path, "utf8"), { version: "1.1" }).flatMap((document, index) => {
       const error = document.errors[0];
       if (error) throw new CliError("usage", `${path}, document ${index + 1}: ${error.message}`);
       const object = document.toJS() as Partial<Manifest> | null;
