@@ -10,6 +10,7 @@ describe("parseSubjectAltName", () => {
     ['URI:"http://a/\\"q\\"", DNS:b', ['http://a/"q"', "b"]],
     ["IP Address:0:0:0:0:0:0:0:1, DNS:a", ["a"]],
     ["", []],
+    ["X400Name:<unsupported>, Registered ID:1.2.3, DNS:a", ["a"]],
     ["DNS:a,DNS:b", []],
     ['DNS:a, DNS:"b', []],
     ["DNS:a, nonsense", []],

@@ -53,7 +53,7 @@ function refuse(
  */
 export function parseSubjectAltName(text: string): string[] {
   const names: string[] = [];
-  const entry = /([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
+  const entry = /([A-Za-z0-9 ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/y;
   while (entry.lastIndex < text.length) {
     const [, kind, value = ""] = entry.exec(text) ?? [];
     if (kind === undefined) return [];

@@ -36,7 +36,7 @@ export interface CallHooks {
 }
 
 /** A method under its full, shown name and that name's halves. */
-export interface MethodName {
+interface MethodName {
   readonly full: string;
   readonly service: string;
   readonly method: string;
@@ -51,7 +51,7 @@ export interface ObservedCall {
   end(code: GrpcCode, details: string): void;
 }
 
-export interface CallObserver {
+interface CallObserver {
   name(path: string): MethodName;
   start(name: MethodName, parent: Context, attributes: Attributes): ObservedCall;
   /** Runs a hook the caller gave; what it throws is logged and replaced by `fallback`. */

@@ -13,6 +13,7 @@ export type { GrpcCode } from "@almanac/catalog";
 export type { GrpcErrorCode, GrpcErrorOptions } from "./grpc-error.ts";
 export type { StatusWithDetails } from "./error-info.ts";
 export type { ErrorInfo } from "./status-details.ts";
+export type { ServerCall } from "./call-signal.ts";
 export type { CallHooks, CallRecord, GrpcTelemetry } from "./call-telemetry.ts";
 export type { ClientInterceptorOptions } from "./client-interceptor.ts";
 export type { ServerInterceptorOptions } from "./server-interceptor.ts";

@@ -26,7 +26,7 @@ export interface ReloadOptions {
 }
 
 /** What both ends build their secure contexts from: TLS 1.3 only. */
-export type TlsMaterial = Required<Pick<SecureContextOptions, "cert" | "key" | "ca" | "minVersion">>;
+type TlsMaterial = Required<Pick<SecureContextOptions, "cert" | "key" | "ca" | "minVersion">>;
 
 type Contents = Readonly<Record<keyof TlsFiles, Buffer>>;
 
