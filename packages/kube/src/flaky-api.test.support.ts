@@ -30,6 +30,8 @@ export type Fault =
   | { readonly type: "reset" }
   /** Carried out, but the connection is cut before the answer. */
   | { readonly type: "lose-answer" }
+  /** Carried out, but the answer comes at the next `release` only. */
+  | { readonly type: "late" }
   /** No answer ever. */
   | { readonly type: "hang" }
   /** Watches only: what is done to the stream once `afterEvents` events were sent. */
@@ -85,6 +87,8 @@ export interface FlakyApi extends AsyncDisposable {
   remove(namespace: string, name: string, definition?: ResourceDefinition): void;
   objects(definition?: ResourceDefinition): KubeObject[];
   bookmark(version?: number): void;
+  /** Lets the late answers go. */
+  release(): void;
   /** Older versions than the present one are answered with 410. */
   compact(): void;
   /** Everything is gone and versions start over, as after a restore. */
@@ -99,6 +103,7 @@ export async function startFlakyApi(): Promise<FlakyApi> {
   let changes: Change[] = [];
   const streams = new Set<Stream>();
   const seen: Seen[] = [];
+  const late: (() => void)[] = [];
 
   const collectionOf = (definition: ResourceDefinition, namespace: string): string =>
     `${definition.group === "" ? "/api" : `/apis/${definition.group}`}/${definition.version}/namespaces/${namespace}/${definition.plural}`;
@@ -280,6 +285,15 @@ export async function startFlakyApi(): Promise<FlakyApi> {
           fault.body === undefined ? "" : typeof fault.body === "string" ? fault.body : JSON.stringify(fault.body),
         );
         return;
+      case "late": {
+        // Only what is written to the network waits; the request is carried out now.
+        const end = response.end.bind(response) as (body?: unknown) => http.ServerResponse;
+        response.end = ((body?: unknown) => {
+          late.push(() => end(body));
+          return response;
+        }) as typeof response.end;
+        break;
+      }
       case "lose-answer":
       case "stream":
       case undefined:
@@ -336,6 +350,9 @@ export async function startFlakyApi(): Promise<FlakyApi> {
     bookmark(at = version) {
       for (const stream of streams)
         send(stream, "BOOKMARK", { kind: "Thing", metadata: { resourceVersion: String(at) } });
+    },
+    release() {
+      for (const answer of late.splice(0)) answer();
     },
     compact() {
       compacted = version;

@@ -156,6 +156,26 @@ describe("createLeaderElector", () => {
     await running;
   });
 
+  it("counts a renewal from its request, not from its answer", async () => {
+    const a = elector("a");
+    const running = a.run(stop.signal, untilAborted);
+    await eventually(() => a.leading, step);
+    api.fault = () => ({ type: "late" });
+    const version = api.version;
+    await eventually(() => api.version > version, step);
+    await clock.advance(7_000);
+    api.fault = () => ({ type: "hang" });
+    api.release();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    // Ten seconds after the lease was acquired, but not after the renewal was sent.
+    await clock.advance(1_500);
+    expect(a.leading).toBe(true);
+    await clock.advance(2_000);
+    expect(a.leading).toBe(false);
+    stop.abort();
+    await running;
+  });
+
   it("gives way to a holder that took the lease", async () => {
     const a = elector("a");
     const running = a.run(stop.signal, untilAborted);
@@ -237,7 +257,7 @@ describe("createLeaderElector", () => {
         arbitrary: fc.record({
           do: fc.constant("network" as const),
           who: fc.nat(2),
-          state: fc.constantFrom("ok", "hang", "reset", "lose-answer", "status"),
+          state: fc.constantFrom("ok", "hang", "reset", "lose-answer", "late", "status"),
         }),
       },
       { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const), who: fc.nat(2) }) },
@@ -252,7 +272,7 @@ describe("createLeaderElector", () => {
         server.fault = (request) => {
           const state = network[Number(/member-(\d)/.exec(request.headers["user-agent"] ?? "")?.[1] ?? 0)];
           if (state === "lose-answer") return request.method === "GET" ? undefined : { type: "lose-answer" };
-          if (state === "hang" || state === "reset") return { type: state };
+          if (state === "hang" || state === "reset" || state === "late") return { type: state };
           return state === "status" ? { type: "status", status: 503 } : undefined;
         };
         const members = [0, 1, 2].map((index) => {
@@ -300,6 +320,7 @@ describe("createLeaderElector", () => {
               break;
             case "network":
               network[one.who] = one.state;
+              server.release();
               break;
             case "restart": {
               const member = members[one.who]!;
