@@ -101,7 +101,7 @@ export function groupFamilies(metrics: ResourceMetrics, options: GroupOptions): 
       report(new ExpositionError("conflicting_family", message));
       continue;
     }
-    const family = known ?? ({ ...head, points: new Map<string, never>() } as Family);
+    const family = known ?? ({ ...head, points: new Map<string, never>() });
     families.set(head.name, family);
     addPoints(family, metric, report);
   }

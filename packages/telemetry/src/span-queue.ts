@@ -35,7 +35,8 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
   let accepted = 0;
   let settled = 0;
   const flushes = new Set<{ readonly target: number; readonly resolve: () => void }>();
-  let timer: Timer | undefined;
+  let delay: Timer | undefined;
+  let limit: Timer | undefined;
   let working = false;
   let closing: Promise<void> | undefined;
   let abandoned = false;
@@ -53,9 +54,11 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
     const batch = queue.splice(0, maxBatchSize);
     const result = await new Promise<ExportResult>((resolve) => {
       const late = { code: ExportResultCode.FAILED, error: new Error(`no result within ${exportTimeoutMs} ms`) };
-      const limit = clock.setTimeout(() => resolve(late), exportTimeoutMs);
+      // Its own timer: an exporter that answers after all must not stop the clock of a later batch.
+      const timer = clock.setTimeout(() => resolve(late), exportTimeoutMs);
+      limit = timer;
       const done = (outcome: ExportResult): void => {
-        limit.cancel();
+        timer.cancel();
         resolve(outcome);
       };
       try {
@@ -83,20 +86,20 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
   }
 
   async function send(): Promise<void> {
-    timer?.cancel();
-    timer = undefined;
+    delay?.cancel();
+    delay = undefined;
     while (!abandoned && (queue.length >= maxBatchSize || (flushes.size > 0 && queue.length > 0))) await exportBatch();
     working = false;
     if (queue.length > 0) arm();
   }
 
   function arm(): void {
-    if (timer !== undefined || working || abandoned) return;
+    if (delay !== undefined || working || abandoned) return;
     const onDue = (): void => {
-      timer = undefined;
+      delay = undefined;
       void flush();
     };
-    timer = clock.setTimeout(onDue, delayMs, { keepAlive: false });
+    delay = clock.setTimeout(onDue, delayMs, { keepAlive: false });
   }
 
   function flush(): Promise<void> {
@@ -111,7 +114,8 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
     const startedAt = clock.monotonic();
     await within(flush(), shutdownTimeoutMs, clock);
     abandoned = true;
-    timer?.cancel();
+    delay?.cancel();
+    limit?.cancel();
     const left = accepted - settled;
     if (left > 0) options.onDropped(left, "shutdown");
     queue.length = 0;
