@@ -30,7 +30,10 @@ const variants: [string, Partial<MockProviderOptions> & { stateDir?: string }, s
   ],
   [
     "with tasks, kept on disk",
-    { delays: { taskMs: { min: 1, max: 20 }, rpcMs: { min: 0, max: 3 }, ipMs: { min: 5, max: 20 } }, stateDir: "state" },
+    {
+      delays: { taskMs: { min: 1, max: 20 }, rpcMs: { min: 0, max: 3 }, ipMs: { min: 5, max: 20 } },
+      stateDir: "state",
+    },
     ["what the capabilities do not offer is UNIMPLEMENTED"],
   ],
   [
@@ -49,25 +52,28 @@ const variants: [string, Partial<MockProviderOptions> & { stateDir?: string }, s
 ];
 
 describe.each(variants)("a mock provider %s", (_name, variant, expectedSkips) => {
-  it.each(["native", "compatible"] as const)("keeps the contract under its %s name, over mutual TLS", async (service) => {
-    const { stateDir, ...options } = variant;
-    await using provider = await startMockProvider({
-      providerType: "mock",
-      providerName: "lab",
-      port: 0,
-      tls: { ...server, allowedSans: ["virtrigaud-manager"] },
-      telemetry: createNoopTelemetry(),
-      ...options,
-      ...(stateDir === undefined ? {} : { stateDir: join(folder, stateDir, service) }),
-    });
-    const report = await testProvider(provider, service);
-    expect(report.results.filter(({ outcome }) => outcome === "failed")).toEqual([]);
-    const skipped = report.results.filter(({ outcome }) => outcome === "skipped").map(({ name }) => name);
-    expect(skipped.sort()).toEqual([...expectedSkips].sort());
-    expect(report.passed).toBeGreaterThan(30);
-    expect(provider.hypervisor.list().vms).toEqual([]);
-    expect(provider.runningTasks).toBe(0);
-  });
+  it.each(["native", "compatible"] as const)(
+    "keeps the contract under its %s name, over mutual TLS",
+    async (service) => {
+      const { stateDir, ...options } = variant;
+      await using provider = await startMockProvider({
+        providerType: "mock",
+        providerName: "lab",
+        port: 0,
+        tls: { ...server, allowedSans: ["virtrigaud-manager"] },
+        telemetry: createNoopTelemetry(),
+        ...options,
+        ...(stateDir === undefined ? {} : { stateDir: join(folder, stateDir, service) }),
+      });
+      const report = await testProvider(provider, service);
+      expect(report.results.filter(({ outcome }) => outcome === "failed")).toEqual([]);
+      const skipped = report.results.filter(({ outcome }) => outcome === "skipped").map(({ name }) => name);
+      expect(skipped.sort()).toEqual([...expectedSkips].sort());
+      expect(report.passed).toBeGreaterThan(30);
+      expect(provider.hypervisor.list().vms).toEqual([]);
+      expect(provider.runningTasks).toBe(0);
+    },
+  );
 });
 
 describe("runConformance", () => {

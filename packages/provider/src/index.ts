@@ -7,6 +7,7 @@ export { PowerOp } from "./gen/provider/v1/provider_pb.ts";
 export { startProviderServer } from "./server.ts";
 export { openStateFile } from "./state-file.ts";
 export { createTaskStore } from "./task-store.ts";
+export type { CaseResult, ConformanceOptions, ConformanceReport } from "./conformance/run.ts";
 export type { CallOptions, ProviderClient, ProviderClientOptions } from "./client.ts";
 export type {
   MethodOf,

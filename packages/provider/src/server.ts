@@ -118,7 +118,11 @@ export async function startProviderServer(options: ProviderServerOptions): Promi
     throw thrown;
   }
   let serving = true;
-  const readiness = telemetry.health.readiness.add("grpc", () => serving || "the gRPC server is shutting down");
+  // By port, since one process may serve several providers.
+  const readiness = telemetry.health.readiness.add(
+    `grpc-${bound}`,
+    () => serving || "the gRPC server is shutting down",
+  );
   instruments.virtrigaud_build_info.record(1, {
     version: options.build?.version ?? (await packageVersion()),
     git_sha: options.build?.gitSha ?? "unknown",
