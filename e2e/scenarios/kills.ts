@@ -28,7 +28,7 @@ export const kills: Scenario = {
 
 async function settledChecks(report: Report, info: UpJson): Promise<void> {
   const { kube, machines } = await connect(info.kubeconfig);
-  await using _ = kube;
+  using _ = kube;
   await report.check("20 machines live a life: create, off, on, another class, delete", async () => {
     const names = Array.from({ length: 20 }, (_, number) => `life-${number}`);
     await Promise.all(names.map((name, number) => machines.create(machine(name, providers[number % 2] ?? ""))));
@@ -153,7 +153,7 @@ async function settledChecks(report: Report, info: UpJson): Promise<void> {
 
 async function killChecks(report: Report, up: RunningUp, info: UpJson): Promise<void> {
   const { kube, machines } = await connect(info.kubeconfig);
-  await using _ = kube;
+  using _ = kube;
   const names = Array.from({ length: created }, (_, number) => `kill-${number}`);
   let before: Sample[] = [];
   await report.check(

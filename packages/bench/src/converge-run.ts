@@ -37,7 +37,7 @@ export async function converge(machines: number, telemetry: boolean): Promise<Co
   });
   const kubeconfig = join(folder, "kubeconfig");
   writeFileSync(kubeconfig, api.kubeconfig, { mode: 0o600 });
-  await using kube = createKubeClient(await loadKubeConfig({ kubeconfig }));
+  using kube = createKubeClient(await loadKubeConfig({ kubeconfig }));
   await prepare(kube);
   const manager = await startManagerProcess({ kubeconfig, provider: provider.address, telemetry });
   const ended = new AbortController();

@@ -68,7 +68,7 @@ async function untilReady(upJson: string): Promise<void> {
     await wait();
   }
   const info = JSON.parse(readFileSync(upJson, "utf8")) as { kubeconfig: string; targets: { metrics: string }[] };
-  await using kube = createKubeClient(await loadKubeConfig({ kubeconfig: info.kubeconfig }));
+  using kube = createKubeClient(await loadKubeConfig({ kubeconfig: info.kubeconfig }));
   const machines = kube.resource<VirtualMachine>({
     group,
     version,

@@ -32,7 +32,10 @@ export const systemClock: Clock = {
  * Resolves after `ms` milliseconds. Rejects with the signal's reason as soon as `signal` aborts, leaving neither timer nor
  * listener behind.
  */
-export function sleep(ms: number, options: { readonly signal?: AbortSignal | undefined; readonly clock?: Clock } = {}): Promise<void> {
+export function sleep(
+  ms: number,
+  options: { readonly signal?: AbortSignal | undefined; readonly clock?: Clock } = {},
+): Promise<void> {
   const { signal, clock = systemClock } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {

@@ -7,7 +7,12 @@ describe("CodedError", () => {
   it("carries its code in a field and in the message, and keeps the cause", () => {
     const cause = new Error("socket closed");
     const error = new SampleError("bad_input", "no such field", { cause });
-    expect(error).toMatchObject({ code: "bad_input", name: "SampleError", message: "[bad_input] no such field", cause });
+    expect(error).toMatchObject({
+      code: "bad_input",
+      name: "SampleError",
+      message: "[bad_input] no such field",
+      cause,
+    });
   });
 });
 

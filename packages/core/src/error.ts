@@ -27,7 +27,7 @@ export function describeError(thrown: unknown): string {
 
 function safeString(value: unknown): string {
   try {
-    return typeof value === "object" ? JSON.stringify(value) : String(value);
+    return typeof value === "object" ? JSON.stringify(value) : String(value as string | number);
   } catch {
     return Object.prototype.toString.call(value);
   }

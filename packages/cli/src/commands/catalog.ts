@@ -1,4 +1,5 @@
 import { familiesOf, liqo, stack, virtrigaud } from "@almanac/catalog";
+import type { Family } from "@almanac/catalog";
 import { CliError } from "../error.ts";
 import type { CatalogFlags } from "../program.ts";
 
@@ -11,8 +12,8 @@ export async function catalog(flags: CatalogFlags): Promise<void> {
     throw new CliError("usage", `--owner: "${owner}" is no component; there are ${owners.join(", ")}`);
   }
   const catalogs = [virtrigaud, liqo, stack];
-  const families =
-    owner === undefined ? catalogs.flatMap((one) => Object.values(one.families)) : familiesOf(catalogs, owner);
+  const families: readonly Family[] =
+    owner === undefined ? catalogs.flatMap((one) => Object.values<Family>(one.families)) : familiesOf(catalogs, owner);
   if (flags.json) {
     console.log(JSON.stringify(families, undefined, 2));
     return;

@@ -28,7 +28,7 @@ export async function manager(flags: ManagerFlags): Promise<void> {
     metrics: parseBindAddress(flags.metricsBindAddress, "--metrics-bind-address"),
     logs: { level: flags.logLevel, format: flags.logFormat },
   });
-  await using kube = createKubeClient(connection, {
+  using kube = createKubeClient(connection, {
     userAgent: `virtrigaud-manager/${packageVersion}`,
     logger: telemetry.logger,
   });

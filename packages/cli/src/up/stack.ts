@@ -87,7 +87,7 @@ export async function startStack(options: StackOptions, signal: AbortSignal): Pr
     cleanup.use(kube);
     const manifests = readManifests(options.manifests ?? defaultManifests);
     await step(options, "definitions and examples", `${manifests.length} objects from examples/`, async () => {
-      await applyManifests(kube, customResourceDefinitions() as unknown as Manifest[], signal);
+      await applyManifests(kube, customResourceDefinitions(), signal);
       await applyManifests(kube, [...(await tlsSecrets(authority)), ...manifests], signal);
     });
     const sink = await startSink(options, cleanup);
