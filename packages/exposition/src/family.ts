@@ -13,7 +13,7 @@ import { formatLabels } from "./label.ts";
 import { translateName } from "./name.ts";
 
 /** What a page shows of one histogram series. `counts` has one entry more than `bounds`, for +Inf, and is not cumulative. */
-export interface HistogramValue {
+interface HistogramValue {
   readonly bounds: readonly number[];
   readonly counts: readonly number[];
   readonly count: number;
@@ -64,7 +64,8 @@ export function declaredFamilies(catalogs: readonly Catalog[]): DeclaredFamilies
 /**
  * Groups what one collection brought into families, sorted by name, so that every family is one block however many scopes and
  * instruments feed it. Series that coincide (scope labels are not exposed) are merged: counters, up-down counters and histograms of the
- * same buckets add up, of gauges the later wins. What cannot be shown (a counter that is negative or no number, two things of one name) is left out and reported, the rest stays.
+ * same buckets add up, of gauges the later wins. What cannot be shown (a counter that is negative or no number, two things of one
+ * name) is left out and reported, the rest stays.
  */
 export function groupFamilies(metrics: ResourceMetrics, options: GroupOptions): Family[] {
   const { declared, targetInfo, report } = options;
@@ -101,7 +102,7 @@ export function groupFamilies(metrics: ResourceMetrics, options: GroupOptions): 
       report(new ExpositionError("conflicting_family", message));
       continue;
     }
-    const family = known ?? ({ ...head, points: new Map<string, never>() });
+    const family = known ?? { ...head, points: new Map<string, never>() };
     families.set(head.name, family);
     addPoints(family, metric, report);
   }

@@ -34,7 +34,7 @@ function attributeText(value: Attributes[string]): string {
 }
 
 /** Both formats escape the same three characters in a label value. */
-export function escapeLabel(value: string): string {
+function escapeLabel(value: string): string {
   if (!/[\\"\n\0]/.test(value)) return value;
   return withoutNul(value).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }

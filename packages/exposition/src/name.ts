@@ -1,7 +1,7 @@
 /**
  * Names of instruments that no catalog declares, by the rules of the OpenTelemetry specification ("Prometheus and OpenMetrics
- * Compatibility", section "OTLP Metric points to Prometheus"): characters outside the format's alphabet become `_`, the unit and, for monotonic sums,
- * `_total` are appended.
+ * Compatibility", section "OTLP Metric points to Prometheus"): characters outside the format's alphabet become `_`, the unit and, for
+ * monotonic sums, `_total` are appended.
  */
 
 import { DataPointType, type MetricData } from "@opentelemetry/sdk-metrics";

@@ -18,8 +18,8 @@ interface Range {
 }
 
 /**
- * The format for an `Accept` header, by RFC 9110 section 12.5.1: for each format the most specific matching range decides its weight,
- * the heavier one wins, then the more specific, then the earlier named; text where nothing tells them apart, and where the header is missing,
+ * The format for an `Accept` header, by RFC 9110 section 12.5.1: for each format the most specific matching range decides its weight, the
+ * heavier one wins, then the more specific, then the earlier named; text where nothing tells them apart, and where the header is missing,
  * unreadable or asks only for formats that are not spoken here. A version, where given, has to be ours.
  */
 export function negotiateFormat(accept: string | undefined): Format {

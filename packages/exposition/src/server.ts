@@ -85,7 +85,7 @@ export async function startMetricsServer(
   function handle(request: IncomingMessage, response: ServerResponse): void {
     const cut = clock.setTimeout(() => request.socket.destroy(), responseTimeoutMs, { keepAlive: false });
     response.once("close", () => cut.cancel());
-    void answer(request, response);
+    answer(request, response).catch(() => request.socket.destroy());
   }
   const server = createServer(limits, handle);
   // Otherwise Node would invite the body that is about to be refused.

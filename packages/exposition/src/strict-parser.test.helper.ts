@@ -91,7 +91,7 @@ export function sampleKey(name: string, labels: readonly (readonly [string, stri
   return `${name}{${sorted.map(([label, value]) => `${label}=${JSON.stringify(value)}`).join(",")}}`;
 }
 
-export function parseNumber(text: string): number {
+function parseNumber(text: string): number {
   if (text === "NaN") return NaN;
   if (text === "+Inf") return Infinity;
   if (text === "-Inf") return -Infinity;

@@ -12,7 +12,7 @@ export interface OtlpTarget {
 }
 
 /** A variable that is set to something else than it may be, and is ignored. */
-export interface EnvironmentProblem {
+interface EnvironmentProblem {
   readonly variable: string;
   /** Left out where it may be a secret. */
   readonly value?: string;
@@ -47,14 +47,14 @@ const samplerNames = [
   "parentbased_always_off",
   "parentbased_traceidratio",
 ] as const;
-export type SamplerName = (typeof samplerNames)[number];
+type SamplerName = (typeof samplerNames)[number];
 
 const protocols = ["http/protobuf", "http/json", "grpc"] as const;
 
 /**
  * Reads the variables of the OpenTelemetry specification ("Environment Variable Specification", "OTLP Exporter Configuration"). An empty
- * one counts as unset. A value that is not understood is noted among the problems and its default taken, as the specification asks. Unlike there, no endpoint
- * means no export: a process on its own does not call at localhost.
+ * one counts as unset. A value that is not understood is noted among the problems and its default taken, as the specification asks.
+ * Unlike there, no endpoint means no export: a process on its own does not call at localhost.
  *
  * @throws TelemetryError `invalid_environment` when an endpoint is not an http or https address.
  */

@@ -84,6 +84,8 @@ describe("createLogger", () => {
         throw new Error("no");
       },
     });
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
     logger.info("odd", {
       cyclic,
       trap,
@@ -93,6 +95,7 @@ describe("createLogger", () => {
       map: new Map([["k", 1]]),
       none: undefined,
       call: Math.max,
+      revoked: proxy,
     });
     expect(lines()[0]).toMatchObject({
       cyclic: { name: "loop", self: "[circular]" },
@@ -101,6 +104,7 @@ describe("createLogger", () => {
       date: "invalid date",
       bytes: "[3 bytes]",
       map: { k: 1 },
+      revoked: "[unreadable]",
     });
   });
 

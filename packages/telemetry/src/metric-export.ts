@@ -7,7 +7,7 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import { describeError } from "@almanac/core";
 
-export interface MetricExportOptions {
+interface MetricExportOptions {
   readonly intervalMs: number;
   readonly timeoutMs: number;
   /** After each export; `error` in words when it failed for good. Must not throw. */

@@ -1,6 +1,7 @@
 import { describeError } from "@almanac/core";
 
 const hidden = "[redacted]";
+const unreadable = "[unreadable]";
 
 // Words that make a field a secret wherever they stand in its name: `dbPassword`, `x-api-key`, `secret_access_key`, `Set-Cookie`.
 const secretName =
@@ -16,16 +17,21 @@ const maxItems = 100;
 const maxText = 8192;
 
 /**
- * A copy of a log line's fields that is safe to write: values of fields named like secrets, the data of Kubernetes Secrets, bearer tokens,
- * private keys and passwords within addresses are replaced; errors become their name, code, message and stack; depth, length of lists and of texts are bounded.
- * Fields that would clash with the line's own get a trailing underscore. Never throws.
+ * A copy of a log line's fields that is safe to write: values of fields named like secrets, the data of Kubernetes Secrets, bearer
+ * tokens, private keys and passwords within addresses are replaced; errors become their name, code, message and stack; depth, length of
+ * lists and of texts are bounded. Fields that would clash with the line's own get a trailing underscore. Never throws.
  */
 export function withoutSecrets(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   for (const key of Object.keys(fields)) {
-    copy[reserved.has(key) ? `${key}_` : key] = isSecretName(key, read(fields, key))
-      ? hidden
-      : clean(read(fields, key), 0, []);
+    const value = read(fields, key);
+    const name = reserved.has(key) ? `${key}_` : key;
+    try {
+      copy[name] = isSecretName(key, value) ? hidden : clean(value, 0, []);
+    } catch {
+      // Proxies can refuse to be looked at, and a line is not worth an exception.
+      copy[name] = unreadable;
+    }
   }
   return copy;
 }
@@ -62,12 +68,12 @@ function clean(value: unknown, depth: number, parents: readonly object[]): unkno
   return copy;
 }
 
-/** A getter or a proxy may throw, and a line is not worth an exception. */
+/** A getter may throw. */
 function read(object: object, key: string): unknown {
   try {
     return (object as Record<string, unknown>)[key];
   } catch {
-    return "[unreadable]";
+    return unreadable;
   }
 }
 

@@ -4,7 +4,7 @@ import type { ReadableSpan, SpanExporter, SpanProcessor } from "@opentelemetry/s
 import { describeError, systemClock, type Clock, type Timer } from "@almanac/core";
 
 /** Why recorded spans were never exported. */
-export type DropCause = "queue_full" | "retries_exhausted" | "shutdown";
+type DropCause = "queue_full" | "retries_exhausted" | "shutdown";
 
 export interface SpanQueueOptions {
   /** Spans waiting at most; what ends beyond it is dropped. */

@@ -10,7 +10,7 @@ import type { Resource } from "@opentelemetry/resources";
 import { MeterProvider, type IMetricReader } from "@opentelemetry/sdk-metrics";
 import { TracerProvider } from "@opentelemetry/sdk-trace";
 import { catalogViews, stack as stackCatalog, type Catalog } from "@almanac/catalog";
-import type { Logger } from "@almanac/core";
+import { describeError, type Logger } from "@almanac/core";
 import { createHealth, createPrometheusReader, ExpositionError, startMetricsServer } from "@almanac/exposition";
 import { createInstruments, observeProcess, type Instruments } from "@almanac/metrics";
 import { useContextManager } from "./context.ts";
@@ -58,8 +58,10 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   // Undone in the reverse order: spans first, so that the last push of metrics counts them; each step has its own limit.
   const undo: (() => unknown)[] = [];
   async function stop(): Promise<void> {
+    const reportFailure = (thrown: unknown): void =>
+      logger.warn("a part of telemetry was not shut down cleanly", { error: describeError(thrown) });
     const all = async (): Promise<void> => {
-      for (const step of undo.splice(0).reverse()) await step();
+      for (const step of undo.splice(0).reverse()) await Promise.resolve(step()).catch(reportFailure);
     };
     const inTime = await within(all(), shutdownTimeoutMs);
     if (!inTime)

@@ -56,6 +56,10 @@ export interface Telemetry extends AsyncDisposable {
   instruments<C extends Catalog>(catalog: C): Instruments<C>;
   /** Sends what is waiting, for at most `shutdownTimeoutMs`. Never rejects: what fails is logged and counted. */
   flush(): Promise<void>;
-  /** Flushes, closes the endpoint and undoes every global registration, for at most `shutdownTimeoutMs`. Idempotent, never rejects. */
+  /**
+   * Flushes, closes the endpoint and undoes every global registration, for at most `shutdownTimeoutMs`. Idempotent, never rejects. An
+   * exporter that is still retrying keeps the process alive until its own limit (`OTEL_EXPORTER_OTLP_TIMEOUT`, default 10,000 ms); who
+   * cannot wait calls `process.exit` afterwards.
+   */
   shutdown(): Promise<void>;
 }
