@@ -311,7 +311,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
   return {
     name,
     kind,
-    informers: [informer as unknown as Informer<KubeObject>, ...watches.map((watched) => watched.informer)],
+    informers: [informer, ...watches.map((watched) => watched.informer)],
     async run(signal) {
       if (queue !== undefined) throw new ControllerError("invalid_options", `controller "${name}" runs already`);
       if (signal.aborted) return;

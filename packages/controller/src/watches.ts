@@ -25,7 +25,7 @@ export interface WatchSettings<T extends KubeObject> {
 export function watch<T extends KubeObject>(informer: Informer<T>, settings: WatchSettings<T>): Watch {
   return {
     // Subscribed to for its events only, which come back to `requests` below as the T they are.
-    informer: informer as unknown as Informer<KubeObject>,
+    informer: informer,
     requests(event) {
       const typed = event as InformerEvent<T>;
       // The controller has its own resync; that of a watched informer is meant for its own kind.

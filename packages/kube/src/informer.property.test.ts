@@ -104,7 +104,7 @@ describe("an informer", () => {
                   metadata: { namespace: "lab", name: `t${step.name}` },
                   spec: { value: step.value },
                 } as Thing);
-                if (step.do === "put-and-observe") informer.observe(written as Thing);
+                if (step.do === "put-and-observe") informer.observe(written);
                 break;
               }
               case "remove":

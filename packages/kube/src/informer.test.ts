@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 function put(name: string, value = 0): Thing {
-  return api.put({ metadata: { namespace, name }, spec: { value } } as Thing) as Thing;
+  return api.put({ metadata: { namespace, name }, spec: { value } } as Thing);
 }
 
 interface Followed {

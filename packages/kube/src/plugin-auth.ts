@@ -44,8 +44,8 @@ export function pluginAuth(options: {
       const authorization = target.headers?.["Authorization"];
       return {
         ...(typeof authorization === "string" ? { authorization } : {}),
-        ...(target.cert == null ? {} : { cert: textOf(target.cert) }),
-        ...(target.key == null ? {} : { key: textOf(target.key) }),
+        ...(target.cert === undefined || target.cert === null ? {} : { cert: textOf(target.cert) }),
+        ...(target.key === undefined || target.key === null ? {} : { key: textOf(target.key) }),
       };
     },
   };
