@@ -139,18 +139,22 @@ function prune(merged: JsonObject, claimed: Managers, last: FieldSet, type: Merg
   if (last.size === 0) return merged;
   const named = (set: FieldSet): FieldSet => withNamedFields(set, type);
   const setOf = (value: Json): FieldSet => named(fieldSetOf(value, type));
-  const without = (set: FieldSet): JsonObject => (removePaths(merged, set, type) ?? {}) as JsonObject;
+  let managed: FieldSet = emptySet;
+  for (const entry of claimed.values()) managed = union(managed, entry.set);
+  const without = (set: FieldSet): JsonObject => (removePaths(merged, set, type, managed) ?? {}) as JsonObject;
 
   const mergedSet = setOf(merged);
   const formerly = named(last);
-  let managed: FieldSet = emptySet;
-  for (const entry of claimed.values()) managed = union(managed, entry.set);
   const kept = union(setOf(without(formerly)), named(managed));
   const pruned = without(difference(mergedSet, kept));
   return without(intersection(difference(mergedSet, setOf(pruned)), formerly));
 }
 
-function conflictsOf(managers: Managers, comparison: ReturnType<typeof compareForWrite>, self: string): ApplyConflict[] {
+function conflictsOf(
+  managers: Managers,
+  comparison: ReturnType<typeof compareForWrite>,
+  self: string,
+): ApplyConflict[] {
   return [...managers]
     .filter(([id]) => id !== self)
     .sort(([left], [right]) => (left < right ? -1 : 1))

@@ -68,7 +68,10 @@ const definitions: Readonly<Record<string, Definition>> = {
   ConfigMap: { fields: { binaryData: mapOfScalars, data: mapOfScalars } },
   CustomResourceDefinition: {
     fields: {
-      spec: struct({ conversion: struct({ webhook: struct({ clientConfig: struct({ service: struct() }) }) }), names: struct() }),
+      spec: struct({
+        conversion: struct({ webhook: struct({ clientConfig: struct({ service: struct() }) }) }),
+        names: struct(),
+      }),
       status: struct({ acceptedNames: struct(), conditions }),
     },
     empty: { spec: { names: {} }, status: { acceptedNames: {} } },

@@ -3,7 +3,11 @@ import type { ApplyConflict } from "./apply.ts";
 /** The message and the causes of a Status 409 with reason Conflict. */
 export interface ConflictDescription {
   readonly message: string;
-  readonly causes: readonly { readonly reason: "FieldManagerConflict"; readonly message: string; readonly field: string }[];
+  readonly causes: readonly {
+    readonly reason: "FieldManagerConflict";
+    readonly message: string;
+    readonly field: string;
+  }[];
 }
 
 /** Describes conflicts as the API server does; kubectl prints the message and looks for the causes' reason. */
@@ -27,6 +31,7 @@ export function describeConflicts(conflicts: readonly ApplyConflict[]): Conflict
 }
 
 function printManager({ manager, operation, apiVersion, subresource }: ApplyConflict): string {
-  const name = JSON.stringify(manager) + (subresource === undefined ? "" : ` with subresource ${JSON.stringify(subresource)}`);
+  const name =
+    JSON.stringify(manager) + (subresource === undefined ? "" : ` with subresource ${JSON.stringify(subresource)}`);
   return operation === "Update" ? `${name} using ${apiVersion}` : name;
 }

@@ -67,7 +67,10 @@ export function struct(fields: Readonly<Record<string, MergeType>> = {}): MergeT
 }
 
 /** A map whose values are scalars. */
-export const mapOfScalars: MergeType = { isScalar: false, map: { fields: new Map(), element: scalar, isAtomic: false } };
+export const mapOfScalars: MergeType = {
+  isScalar: false,
+  map: { fields: new Map(), element: scalar, isAtomic: false },
+};
 
 /** An object that is owned and replaced as a whole. */
 export const atomicMap: MergeType = { isScalar: false, map: { fields: new Map(), element: deduced, isAtomic: true } };

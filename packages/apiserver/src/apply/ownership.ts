@@ -61,9 +61,7 @@ export function releaseOthers(managers: Managers, comparison: Comparison, except
   const result = new Map<string, ManagerEntry>();
   for (const [id, entry] of managers) {
     const set =
-      id === except
-        ? entry.set
-        : difference(difference(entry.set, contested(entry, comparison)), comparison.removed);
+      id === except ? entry.set : difference(difference(entry.set, contested(entry, comparison)), comparison.removed);
     if (set.size > 0) result.set(id, { ...entry, set });
   }
   return result;

@@ -126,7 +126,9 @@ export function compareValues(left: Json, right: Json, type: MergeType): Compari
 }
 
 function sameKind(left: Shape, right: Shape): boolean {
-  return (left.map === undefined) === (right.map === undefined) && (left.list === undefined) === (right.list === undefined);
+  return (
+    (left.map === undefined) === (right.map === undefined) && (left.list === undefined) === (right.list === undefined)
+  );
 }
 
 /** `live` with everything that `applied` says. */
@@ -188,35 +190,47 @@ function mergeOrders(live: readonly string[], applied: readonly string[]): strin
   while (left < live.length || right < applied.length) {
     const fromLive = live[left];
     const fromApplied = applied[right];
-    if (fromLive !== undefined && merged.has(fromLive)) {
-      left++;
-    } else if (fromLive !== undefined && !inApplied.has(fromLive)) {
-      merged.add(fromLive);
-      left++;
-    } else if (fromApplied !== undefined) {
-      if (fromLive !== undefined && fromLive !== fromApplied && inLive.has(fromApplied) && shared[nextShared] !== fromLive) {
-        // A shared item, but not the one whose turn it is: what the server has in front of that one comes first.
+    if (fromLive !== undefined && fromLive !== fromApplied) {
+      if (!inApplied.has(fromLive)) {
+        merged.add(fromLive);
         left++;
         continue;
       }
-      merged.add(fromApplied);
-      right++;
-      if (shared[nextShared] === fromApplied) nextShared++;
+      // A shared item that has had its turn, or whose turn comes after that of another: go on to what follows it on the server.
+      const isOutOfTurn = fromApplied !== undefined && nextShared < shared.length && shared[nextShared] !== fromLive;
+      if (merged.has(fromLive) || isOutOfTurn) {
+        left++;
+        continue;
+      }
     }
+    if (fromApplied === undefined) continue;
+    merged.add(fromApplied);
+    right++;
+    if (fromLive === fromApplied) left++;
+    if (shared[nextShared] === fromApplied) nextShared++;
   }
   return [...merged];
 }
 
-/** `value` without the paths of `set`. What is left of a map or list that loses everything is nothing. */
-export function removePaths(value: Json, set: FieldSet, type: MergeType): Json | undefined {
+/**
+ * `value` without the paths of `set`. A map or list that loses everything is gone as well, unless it belongs to `owned` as such:
+ * somebody applied it empty.
+ */
+export function removePaths(value: Json, set: FieldSet, type: MergeType, owned: FieldSet): Json | undefined {
   if (set.size === 0) return value;
   const { map, list } = shapeOf(type, value);
+  const keep = (member: Json, element: string, memberType: MergeType): Json | undefined => {
+    const entry = set.get(element);
+    if (entry?.isMember === true) return undefined;
+    const owner = owned.get(element);
+    const kept = removePaths(member, entry?.children ?? emptySet, memberType, owner?.children ?? emptySet);
+    if (kept !== undefined || owner?.isMember !== true) return kept;
+    return Array.isArray(member) ? [] : {};
+  };
   if (map !== undefined && !map.isAtomic && isObject(value)) {
     const result: JsonObject = {};
     for (const [name, member] of Object.entries(value)) {
-      const entry = set.get(fieldElement(name));
-      if (entry?.isMember === true) continue;
-      const kept = removePaths(member, entry?.children ?? emptySet, fieldType(map, name));
+      const kept = keep(member, fieldElement(name), fieldType(map, name));
       if (kept !== undefined) setOwn(result, name, kept);
     }
     return Object.keys(result).length > 0 || Object.keys(value).length === 0 ? result : undefined;
@@ -225,9 +239,7 @@ export function removePaths(value: Json, set: FieldSet, type: MergeType): Json |
     const result: Json[] = [];
     for (const item of value) {
       const identity = itemElement(item, list);
-      const entry = "element" in identity ? set.get(identity.element) : undefined;
-      if (entry?.isMember === true) continue;
-      const kept = removePaths(item, entry?.children ?? emptySet, list.element);
+      const kept = "element" in identity ? keep(item, identity.element, list.element) : item;
       if (kept !== undefined) result.push(kept);
     }
     return result.length > 0 || value.length === 0 ? result : undefined;

@@ -1,13 +1,5 @@
 import type { Json } from "../schema/json.ts";
-import {
-  deepCopy,
-  deepEqual,
-  deepestNesting,
-  getOwn,
-  isObject,
-  nestsDeeperThan,
-  setOwn,
-} from "../schema/json.ts";
+import { deepCopy, deepEqual, deepestNesting, getOwn, isObject, nestsDeeperThan, setOwn } from "../schema/json.ts";
 import { PatchError } from "./error.ts";
 
 /** As the API server has it: more operations than this are refused before any is applied. */
@@ -156,7 +148,10 @@ function add(document: { root: Json }, tokens: readonly string[], value: Json, w
   }
   const index = key === "-" ? parent.length : isIndex(key) ? Number(key) : Number.NaN;
   if (!(index <= parent.length)) {
-    throw new PatchError("invalid", `${where}: the list has ${parent.length} items and no place ${JSON.stringify(key)}`);
+    throw new PatchError(
+      "invalid",
+      `${where}: the list has ${parent.length} items and no place ${JSON.stringify(key)}`,
+    );
   }
   parent.splice(index, 0, value);
 }

@@ -37,7 +37,10 @@ function mergeObject(
   }
   if (whole === "delete") return {};
   if (whole !== undefined && whole !== "merge") {
-    throw new PatchError("invalid", `${path}.${directive}: must be replace, merge or delete, got ${JSON.stringify(whole)}`);
+    throw new PatchError(
+      "invalid",
+      `${path}.${directive}: must be replace, merge or delete, got ${JSON.stringify(whole)}`,
+    );
   }
 
   const result: JsonObject = { ...original };
@@ -130,7 +133,10 @@ function checkOrderNamesAll(order: Json[], change: Json[], mergeKey: string | un
   const kept = change.filter((item) => !(isObject(item) && Object.hasOwn(item, directive)));
   const { others } = partition(kept, order, mergeKey);
   if (others.length > 0) {
-    throw new PatchError("invalid", `${path}: must name every item that the patch sets, ${JSON.stringify(others[0])} is missing`);
+    throw new PatchError(
+      "invalid",
+      `${path}: must name every item that the patch sets, ${JSON.stringify(others[0])} is missing`,
+    );
   }
 }
 

@@ -19,7 +19,11 @@ export interface StrategicSchema {
   readonly fields?: StrategicFields;
 }
 
-const listBy = (mergeKey: string, fields: StrategicFields = {}): StrategicField => ({ mergeKey, strategy: ["merge"], fields });
+const listBy = (mergeKey: string, fields: StrategicFields = {}): StrategicField => ({
+  mergeKey,
+  strategy: ["merge"],
+  fields,
+});
 const setOfPrimitives: StrategicField = { strategy: ["merge"] };
 const object = (fields: StrategicFields): StrategicField => ({ fields });
 

@@ -43,7 +43,6 @@ function matches(expression: RegExp): Check {
 
 /** An absolute URI, or an absolute path, as an HTTP request line may carry it. */
 function isUri(text: string): boolean {
-  // eslint-disable-next-line no-control-regex -- control characters are what must not be there
   if (/[\u0000-\u0020\u007f]/.test(text) || /%(?![0-9a-fA-F]{2})/.test(text)) return false;
   if (text.startsWith("/")) return true;
   const scheme = /^[a-zA-Z][a-zA-Z0-9+.-]*:(.+)$/.exec(text);

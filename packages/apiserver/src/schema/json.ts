@@ -48,7 +48,7 @@ export function deepCopy<T extends Json>(value: T): T {
   if (Array.isArray(value)) return value.map((item) => deepCopy(item)) as T;
   if (!isObject(value)) return value;
   const copy: JsonObject = {};
-  for (const [key, member] of Object.entries(value as JsonObject)) setOwn(copy, key, deepCopy(member));
+  for (const [key, member] of Object.entries(value)) setOwn(copy, key, deepCopy(member));
   return copy as T;
 }
 
