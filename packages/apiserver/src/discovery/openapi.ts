@@ -120,6 +120,10 @@ function listComponent(kind: Kind, version: KindVersion, name: string): JsonObje
   };
 }
 
+function isOpen({ openapi }: KindVersion): boolean {
+  return JSON.stringify(openapi).includes("x-kubernetes-preserve-unknown-fields");
+}
+
 function parameter(name: string, description: string, type = "string"): JsonObject {
   return { name, in: "query", description, schema: { type, uniqueItems: true } };
 }
@@ -165,7 +169,8 @@ function pathsOf(kind: Kind, version: KindVersion, name: string): JsonObject {
     "application/apply-patch+yaml": patchBody,
     "application/json-patch+json": patchBody,
     "application/merge-patch+json": patchBody,
-    ...(kind.strategic === undefined ? {} : { "application/strategic-merge-patch+json": patchBody }),
+    // For a kind that it finds a strategic merge patch for, kubectl demands a schema of every field below; it has its own otherwise.
+    ...(kind.strategic === undefined || isOpen(version) ? {} : { "application/strategic-merge-patch+json": patchBody }),
   };
   const deleting = { "*/*": { schema: reference(metaName("DeleteOptions")) } };
   const patch = operation(

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { RequestRecord } from "../options.ts";
 import type { ServerContext } from "../rest/context.ts";
 import type { WatchHub } from "./watch-hub.ts";
 
@@ -19,5 +18,5 @@ export interface Exchange {
   readonly path: string;
   readonly query: URLSearchParams;
   /** Filled in by the handlers for the request's record. */
-  readonly labels: { verb: RequestRecord["verb"] | string; resource: string };
+  readonly labels: { verb: string; resource: string };
 }

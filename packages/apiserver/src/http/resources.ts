@@ -332,7 +332,7 @@ const longestManager = 128;
 function readWriteOptions({ query, request, response }: Exchange, name: string, apply = false): WriteOptions {
   const errors = [];
   const dryRun = query.getAll("dryRun").filter((value) => value !== "");
-  for (const value of dryRun) if (value !== "All") errors.push(notSupported("dryRun", value, ["All"]));
+  if (dryRun.some((value) => value !== "All")) errors.push(notSupported("dryRun", dryRun, ["All"]));
   const validation = query.get("fieldValidation") || "Warn";
   if (!validations.includes(validation)) errors.push(notSupported("fieldValidation", validation, ["", ...validations]));
   const manager = query.get("fieldManager") ?? "";

@@ -1,5 +1,5 @@
 import type { FieldError, FieldErrorType, Json, JsonObject } from "../schema/index.ts";
-import { at, isObject, listAt, textAt } from "../object.ts";
+import { at, isObject, listAt, sameJson, textAt } from "../object.ts";
 import { compileSchema, SchemaError } from "../schema/index.ts";
 import { compileJsonPath } from "../table/json-path.ts";
 import { invalidValue, notSupported, required } from "./field-errors.ts";
@@ -56,6 +56,9 @@ function validateVersions(next: JsonObject): FieldError[] {
   const versions = listAt(next, "spec", "versions");
   const seen = new Set<string>();
   let stored = 0;
+  // The real server keeps a schema that all versions share at the top of its own form, and says so in its messages.
+  const shared = versions.every((version) => sameJson(at(version, "schema"), at(versions[0], "schema")));
+  if (shared && versions[0] !== undefined) errors.push(...validateSchema(versions[0], "spec.validation"));
   versions.forEach((version, index) => {
     const path = `spec.versions[${index}]`;
     const name = textAt(version, "name");

@@ -72,7 +72,8 @@ function readField(kindName: string, key: string, type: FieldType, value: Json, 
     case "objects":
       if (!Array.isArray(value)) throw mismatch(kindName, path, value, `[]${key}`);
       for (const item of value) if (!isObject(item)) throw mismatch(kindName, path, item, key);
-      if (value.length === 0) return undefined;
+      // An empty list of managedFields is a request: forget who owns what.
+      if (value.length === 0) return key === "managedFields" ? value : undefined;
       return key === "ownerReferences"
         ? value.map((item, index) => readOwner(item as JsonObject, index, dropped))
         : value;

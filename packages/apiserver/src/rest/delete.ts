@@ -56,19 +56,15 @@ export function deleteObject(context: ServerContext, target: Target, options: De
   const previous = store.collection(kind.collection).get(namespace, name);
   if (previous === undefined) throw notFound(kind, name);
   const meta = metaOf(previous.object);
+  // The real server names the kind here, not the resource.
+  const named = { group: kind.group, plural: kind.kind };
   if (options.uid !== undefined && options.uid !== meta.uid) {
-    throw conflict(
-      kind,
-      name,
-      `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${meta.uid}`,
-    );
+    const why = `the UID in the precondition (${options.uid}) does not match the UID in record (${meta.uid}). The object might have been deleted and then recreated`;
+    throw conflict(named, name, why);
   }
   if (options.resourceVersion !== undefined && options.resourceVersion !== meta.resourceVersion) {
-    throw conflict(
-      kind,
-      name,
-      `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${meta.resourceVersion}`,
-    );
+    const why = `the ResourceVersion in the precondition (${options.resourceVersion}) does not match the ResourceVersion in record (${meta.resourceVersion}). The object might have been modified`;
+    throw conflict(named, name, why);
   }
   if (kind.collection === "namespaces" && protectedNamespaces.has(name))
     throw forbidden(kind, name, "this namespace may not be deleted");

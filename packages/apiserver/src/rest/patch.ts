@@ -1,3 +1,4 @@
+import type { ApplyConflict } from "../apply/index.ts";
 import type { Json, JsonObject } from "../schema/index.ts";
 import type { Entry } from "../store/entry.ts";
 import type { ServerContext, Target, WriteOptions, Written } from "./context.ts";
@@ -159,18 +160,12 @@ function merge(
   }
 }
 
-interface Conflict {
-  readonly manager: string;
-  readonly field: string;
-  readonly apiVersion: string;
-  readonly subresource?: string;
-  readonly time?: string;
-}
-
 /** The 409 of an apply, in the words that kubectl shows. */
-function applyConflict(conflicts: readonly Conflict[]): StatusError {
-  const describe = ({ manager, subresource, apiVersion, time }: Conflict): string =>
-    `conflict with ${JSON.stringify(manager)}${subresource === undefined ? "" : ` with subresource ${JSON.stringify(subresource)}`}${time === undefined ? "" : ` using ${apiVersion}`}${time === undefined ? "" : ` at ${time}`}`;
+function applyConflict(conflicts: readonly ApplyConflict[]): StatusError {
+  const describe = ({ manager, subresource, apiVersion, operation }: ApplyConflict): string => {
+    const below = subresource === undefined ? "" : ` with subresource ${JSON.stringify(subresource)}`;
+    return `conflict with ${JSON.stringify(manager)}${below}${operation === "Update" ? ` using ${apiVersion}` : ""}`;
+  };
   const causes = conflicts.map((one) => ({ reason: "FieldManagerConflict", message: describe(one), field: one.field }));
   const first = conflicts[0];
   const text =

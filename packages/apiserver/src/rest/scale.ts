@@ -43,7 +43,7 @@ export function replaceScale(context: ServerContext, target: Target, body: Json,
   const live = present(kind, version, previous.object);
   const resourceVersion = at(body, "metadata", "resourceVersion") ?? metaOf(live).resourceVersion;
   const next = withMeta(setAt(live, pathOf(version.scale?.specReplicas), replicas), { resourceVersion });
-  const { entry } = replaceObject(context, { ...target, subresource: "" }, previous, next, options);
+  const { entry } = replaceObject(context, target, previous, next, options);
   return readScale(target, entry.object);
 }
 

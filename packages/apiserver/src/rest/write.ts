@@ -131,7 +131,9 @@ function checkIdentity(target: Target, previous: Entry, decoded: JsonObject): vo
   }
   if (given.resourceVersion === undefined || given.resourceVersion === "0") {
     if (!kind.unconditionalUpdate)
-      throw invalid(kind, name, [invalidValue("metadata.resourceVersion", 0, "must be specified for an update")]);
+      throw invalid({ group: kind.group, kind: kind.plural }, name, [
+        invalidValue("metadata.resourceVersion", 0, "must be specified for an update"),
+      ]);
   } else if (given.resourceVersion !== live.resourceVersion) throw conflict(kind, name, modified);
 }
 

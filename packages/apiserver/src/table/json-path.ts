@@ -22,9 +22,10 @@ const pattern =
 function parse(text: string): Step[] | undefined {
   const source = text.startsWith("$") ? text.slice(1) : text;
   const steps: Step[] = [];
-  pattern.lastIndex = 0;
-  while (pattern.lastIndex < source.length) {
-    const match = pattern.exec(source);
+  // A filter compiles a path within a path, so the position cannot be shared.
+  const scanner = new RegExp(pattern);
+  while (scanner.lastIndex < source.length) {
+    const match = scanner.exec(source);
     if (match === null) return undefined;
     const step = stepOf(match);
     if (step === undefined) return undefined;

@@ -1,0 +1,483 @@
+import type { Body, Client } from "./client.ts";
+import type { ConformanceCase } from "./case.ts";
+import assert from "node:assert/strict";
+import { configMap } from "./case.ts";
+
+const table = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json" };
+
+function names(list: Body): string[] {
+  return list.items.map((one: Body) => one.metadata.name);
+}
+
+async function fill({ expect }: Client, path: string, count: number, prefix = "m"): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    const labels = { parity: index % 2 === 0 ? "even" : "odd", index: String(index) };
+    await expect(201, "POST", path, configMap(`${prefix}${index}`, {}, { labels }));
+  }
+}
+
+/** The labels keep what a real cluster puts into every namespace out of the way. */
+const own = "labelSelector=index";
+
+/** Lists, selectors, pages, tables. */
+export const collectionCases: readonly ConformanceCase[] = [
+  {
+    name: "a list has a kind, a resourceVersion and its items in name order",
+    async run(context) {
+      await fill(context, `${context.core}/configmaps`, 3);
+      const list = await context.expect(200, "GET", `${context.core}/configmaps?${own}`);
+      assert.equal(list.kind, "ConfigMapList");
+      assert.equal(list.apiVersion, "v1");
+      assert.match(list.metadata.resourceVersion, /^\d+$/);
+      assert.deepEqual(names(list), ["m0", "m1", "m2"]);
+    },
+  },
+  {
+    name: "an empty list has an empty array",
+    async run({ expect, core }) {
+      assert.deepEqual((await expect(200, "GET", `${core}/secrets?labelSelector=none`)).items, []);
+    },
+  },
+  ...(
+    [
+      ["parity=even", ["m0", "m2"]],
+      ["parity==odd", ["m1"]],
+      ["parity!=even,index", ["m1"]],
+      ["index in (0,2)", ["m0", "m2"]],
+      ["index notin (0,2),index", ["m1"]],
+      ["index,!nothing", ["m0", "m1", "m2"]],
+      ["index>1", ["m2"]],
+      ["index<1", ["m0"]],
+    ] as const
+  ).map(([selector, expected]): ConformanceCase => ({
+    name: `the label selector ${selector} selects ${expected.join(", ")}`,
+    async run(context) {
+      await fill(context, `${context.core}/configmaps`, 3);
+      const list = await context.expect(
+        200,
+        "GET",
+        `${context.core}/configmaps?labelSelector=${encodeURIComponent(selector)}`,
+      );
+      assert.deepEqual(names(list), expected);
+    },
+  })),
+  {
+    name: "a label selector that cannot be parsed answers 400",
+    async run({ expect, core }) {
+      const status = await expect(400, "GET", `${core}/configmaps?labelSelector=${encodeURIComponent("a in b")}`);
+      assert.match(status.message, /^unable to parse requirement: found 'b',? expected: '\('/);
+    },
+  },
+  {
+    name: "the field selector metadata.name selects one object",
+    async run(context) {
+      await fill(context, `${context.core}/configmaps`, 3);
+      const list = await context.expect(200, "GET", `${context.core}/configmaps?fieldSelector=metadata.name%3Dm1`);
+      assert.deepEqual(names(list), ["m1"]);
+      const others = await context.expect(
+        200,
+        "GET",
+        `${context.core}/configmaps?${own}&fieldSelector=metadata.name!%3Dm1`,
+      );
+      assert.deepEqual(names(others), ["m0", "m2"]);
+    },
+  },
+  {
+    name: "a field that cannot be selected answers 400",
+    async run({ expect, core, defineWidget }) {
+      const status = await expect(400, "GET", `${core}/configmaps?fieldSelector=data.x%3D1`);
+      assert.match(
+        status.message,
+        /"data\.x" is not a known field selector: only "metadata\.name", "metadata\.namespace"/,
+      );
+      const { path } = await defineWidget();
+      const other = await expect(400, "GET", `${path}?fieldSelector=spec.size%3D1`);
+      assert.match(other.message, /field label not supported: spec\.size/);
+    },
+  },
+  {
+    name: "selectableFields of a definition can be selected",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      await expect(201, "POST", path, widget("a", { size: 1, color: "red" }));
+      await expect(201, "POST", path, widget("b", { size: 1, color: "blue" }));
+      assert.deepEqual(names(await expect(200, "GET", `${path}?fieldSelector=spec.color%3Dblue`)), ["b"]);
+    },
+  },
+  {
+    name: "Secrets can be selected by type, Events by what they are about",
+    async run({ expect, core, namespace }) {
+      await expect(201, "POST", `${core}/secrets`, {
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name: "a" },
+        type: "example.com/a",
+      });
+      await expect(201, "POST", `${core}/secrets`, {
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name: "b" },
+        type: "example.com/b",
+      });
+      assert.deepEqual(names(await expect(200, "GET", `${core}/secrets?fieldSelector=type%3Dexample.com/a`)), ["a"]);
+      for (const name of ["x", "y"]) {
+        const involvedObject = { apiVersion: "v1", kind: "ConfigMap", name, namespace };
+        const event = {
+          apiVersion: "v1",
+          kind: "Event",
+          metadata: { name: `e-${name}` },
+          involvedObject,
+          reason: "Tested",
+          type: "Normal",
+        };
+        await expect(201, "POST", `${core}/events`, event);
+      }
+      const selector = encodeURIComponent("involvedObject.kind=ConfigMap,involvedObject.name=x");
+      assert.deepEqual(names(await expect(200, "GET", `${core}/events?fieldSelector=${selector}`)), ["e-x"]);
+    },
+  },
+  {
+    name: "events.k8s.io shows core events under its own field names",
+    async run({ expect, core, namespace }) {
+      const involvedObject = { kind: "ConfigMap", name: "x", namespace };
+      await expect(201, "POST", `${core}/events`, {
+        apiVersion: "v1",
+        kind: "Event",
+        metadata: { name: "e" },
+        involvedObject,
+        message: "hello",
+        reason: "Tested",
+        type: "Normal",
+      });
+      const event = await expect(200, "GET", `/apis/events.k8s.io/v1/namespaces/${namespace}/events/e`);
+      assert.equal(event.apiVersion, "events.k8s.io/v1");
+      assert.equal(event.note, "hello");
+      assert.deepEqual(event.regarding, involvedObject);
+    },
+  },
+  {
+    name: "pages are consistent with the first one",
+    async run(context) {
+      const { expect, core } = context;
+      const path = `${core}/configmaps`;
+      await fill(context, path, 5);
+      const first = await expect(200, "GET", `${path}?limit=2&${own}`);
+      assert.deepEqual(names(first), ["m0", "m1"]);
+      await expect(200, "DELETE", `${path}/m3`);
+      await expect(201, "POST", path, configMap("m2a", {}, { labels: { index: "9" } }));
+      const second = await expect(200, "GET", `${path}?limit=2&${own}&continue=${first.metadata.continue}`);
+      assert.deepEqual(names(second), ["m2", "m3"]);
+      assert.equal(second.metadata.resourceVersion, first.metadata.resourceVersion);
+      const third = await expect(200, "GET", `${path}?limit=2&${own}&continue=${second.metadata.continue}`);
+      assert.deepEqual(names(third), ["m4"]);
+      assert.equal(third.metadata.continue ?? "", "");
+    },
+  },
+  {
+    name: "a page without selectors says how many objects remain",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      for (const name of ["a", "b", "c"]) await expect(201, "POST", path, widget(name));
+      const first = await expect(200, "GET", `${path}?limit=1`);
+      assert.equal(first.metadata.remainingItemCount, 2);
+    },
+  },
+  {
+    name: "a bad continue token answers 400",
+    async run({ expect, core }) {
+      const status = await expect(400, "GET", `${core}/configmaps?limit=1&continue=nonsense`);
+      assert.match(status.message, /^invalid continue token: continue key is not valid/);
+    },
+  },
+  {
+    name: "resourceVersionMatch without a resourceVersion answers 422",
+    async run({ expect, core }) {
+      const status = await expect(422, "GET", `${core}/configmaps?resourceVersionMatch=Exact`);
+      assert.equal(
+        status.message,
+        'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided',
+      );
+    },
+  },
+  {
+    name: "an exact resourceVersion shows the past",
+    async run({ expect, core }) {
+      const made = await expect(
+        201,
+        "POST",
+        `${core}/configmaps`,
+        configMap("a", { x: "1" }, { labels: { index: "1" } }),
+      );
+      await expect(200, "PUT", `${core}/configmaps/a`, configMap("a", { x: "2" }, { labels: { index: "1" } }));
+      const then = await expect(
+        200,
+        "GET",
+        `${core}/configmaps?${own}&resourceVersion=${made.metadata.resourceVersion}&resourceVersionMatch=Exact`,
+      );
+      assert.equal(then.metadata.resourceVersion, made.metadata.resourceVersion);
+      assert.deepEqual(then.items[0].data, { x: "1" });
+      const now = await expect(
+        200,
+        "GET",
+        `${core}/configmaps?${own}&resourceVersion=${made.metadata.resourceVersion}&resourceVersionMatch=NotOlderThan`,
+      );
+      assert.deepEqual(now.items[0].data, { x: "2" });
+    },
+  },
+  {
+    name: "a resourceVersion of the future times out",
+    async run({ expect, core }) {
+      const status = await expect(504, "GET", `${core}/configmaps?resourceVersion=999999999`);
+      assert.equal(status.reason, "Timeout");
+      assert.match(status.message, /Too large resource version: 999999999, current: \d+/);
+    },
+  },
+  {
+    name: "a table has the columns of the definition",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      await expect(201, "POST", path, widget("a", { size: 4 }));
+      await expect(
+        200,
+        "PATCH",
+        `${path}/a/status`,
+        { status: { ips: ["10.0.0.1", "10.0.0.2"] } },
+        { contentType: "application/merge-patch+json" },
+      );
+      const shown = await expect(200, "GET", path, undefined, table);
+      assert.equal(shown.kind, "Table");
+      assert.equal(shown.apiVersion, "meta.k8s.io/v1");
+      assert.deepEqual(
+        shown.columnDefinitions.map((one: Body) => [one.name, one.type]),
+        [
+          ["Name", "string"],
+          ["Size", "integer"],
+          ["IPs", "string"],
+          ["Age", "date"],
+        ],
+      );
+      assert.deepEqual(shown.rows[0].cells.slice(0, 3), ["a", 4, "10.0.0.1"]);
+      assert.match(shown.rows[0].cells[3], /^\d+s$/);
+      assert.equal(shown.rows[0].object.kind, "PartialObjectMetadata");
+      assert.equal(shown.rows[0].object.metadata.name, "a");
+      const full = await expect(200, "GET", `${path}/a?includeObject=Object`, undefined, table);
+      assert.equal(full.rows[0].object.kind, "Widget");
+    },
+  },
+  {
+    name: "metadata alone can be asked for",
+    async run(context) {
+      await fill(context, `${context.core}/configmaps`, 1);
+      const accept = { accept: "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io" };
+      const list = await context.expect(200, "GET", `${context.core}/configmaps?${own}`, undefined, accept);
+      assert.equal(list.kind, "PartialObjectMetadataList");
+      assert.equal(list.items[0].metadata.name, "m0");
+      assert.equal(list.items[0].data, undefined);
+    },
+  },
+  {
+    name: "an Accept header that nothing fits answers 406",
+    async run({ call, core }) {
+      const { status } = await call("GET", `${core}/configmaps`, undefined, { accept: "text/html" });
+      assert.equal(status, 406);
+    },
+  },
+  {
+    name: "discovery lists a definition's resource with its subresources",
+    async run({ expect, defineWidget }) {
+      const { apiVersion } = await defineWidget();
+      const list = await expect(200, "GET", `/apis/${apiVersion}`);
+      assert.equal(list.kind, "APIResourceList");
+      assert.deepEqual(list.resources.map((one: Body) => one.name).sort(), [
+        "widgets",
+        "widgets/scale",
+        "widgets/status",
+      ]);
+      const main = list.resources.find((one: Body) => one.name === "widgets");
+      assert.deepEqual([...main.verbs].sort(), [
+        "create",
+        "delete",
+        "deletecollection",
+        "get",
+        "list",
+        "patch",
+        "update",
+        "watch",
+      ]);
+      assert.deepEqual(main.shortNames, ["wdg"]);
+      assert.equal(main.kind, "Widget");
+      assert.equal(main.namespaced, true);
+    },
+  },
+  {
+    name: "a definition that has been deleted takes its objects and its resource along",
+    async run({ expect, call, defineWidget }) {
+      const { path, widget, definitionPath } = await defineWidget();
+      await expect(201, "POST", path, widget("a"));
+      await expect(200, "DELETE", definitionPath);
+      for (let attempt = 0; (await call("GET", path)).status !== 404; attempt++) {
+        assert.ok(attempt < 100, "still served after ten seconds");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+  },
+  {
+    name: "a definition reports its accepted names",
+    async run({ expect, defineWidget }) {
+      const { definitionPath } = await defineWidget();
+      const definition = await expect(200, "GET", definitionPath);
+      const conditions = new Map(definition.status.conditions.map((one: Body) => [one.type, [one.status, one.reason]]));
+      assert.deepEqual(conditions.get("NamesAccepted"), ["True", "NoConflicts"]);
+      assert.deepEqual(conditions.get("Established"), ["True", "InitialNamesAccepted"]);
+      assert.deepEqual(definition.status.storedVersions, ["v1"]);
+      assert.equal(definition.status.acceptedNames.kind, "Widget");
+    },
+  },
+  {
+    name: "a definition whose name does not fit answers 422",
+    async run({ expect }) {
+      const definition = {
+        apiVersion: "apiextensions.k8s.io/v1",
+        kind: "CustomResourceDefinition",
+        metadata: { name: "wrong.example.com" },
+        spec: {
+          group: "example.com",
+          scope: "Namespaced",
+          names: { plural: "widgets", kind: "Widget" },
+          versions: [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } }],
+        },
+      };
+      const status = await expect(422, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
+      assert.equal(
+        status.message,
+        'CustomResourceDefinition.apiextensions.k8s.io "wrong.example.com" is invalid: metadata.name: Invalid value: "wrong.example.com": must be spec.names.plural+"."+spec.group',
+      );
+    },
+  },
+  {
+    name: "a definition with a schema that is not structural answers 422",
+    async run({ expect }) {
+      const definition = {
+        apiVersion: "apiextensions.k8s.io/v1",
+        kind: "CustomResourceDefinition",
+        metadata: { name: "widgets.bad.example.com" },
+        spec: {
+          group: "bad.example.com",
+          scope: "Namespaced",
+          names: { plural: "widgets", kind: "Widget" },
+          versions: [
+            {
+              name: "v1",
+              served: true,
+              storage: true,
+              schema: {
+                openAPIV3Schema: { type: "object", properties: { spec: { properties: { a: { type: "string" } } } } },
+              },
+            },
+          ],
+        },
+      };
+      const status = await expect(422, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
+      assert.ok(
+        status.details.causes.some(
+          (cause: Body) => cause.field === "spec.validation.openAPIV3Schema.properties[spec].type",
+        ),
+        JSON.stringify(status.details.causes),
+      );
+    },
+  },
+  {
+    name: "dependents go when their owner has gone",
+    needs: "kube-controller-manager",
+    async run({ expect, call, core }) {
+      const owner = await expect(201, "POST", `${core}/configmaps`, configMap("owner"));
+      const ownerReferences = [{ apiVersion: "v1", kind: "ConfigMap", name: "owner", uid: owner.metadata.uid }];
+      await expect(201, "POST", `${core}/configmaps`, configMap("dependent", {}, { ownerReferences }));
+      await expect(200, "DELETE", `${core}/configmaps/owner`);
+      for (let attempt = 0; (await call("GET", `${core}/configmaps/dependent`)).status !== 404; attempt++) {
+        assert.ok(attempt < 100, "still there after ten seconds");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+  },
+  {
+    name: "orphaning keeps dependents without the reference",
+    needs: "kube-controller-manager",
+    async run({ expect, call, core }) {
+      const owner = await expect(201, "POST", `${core}/configmaps`, configMap("owner"));
+      const ownerReferences = [{ apiVersion: "v1", kind: "ConfigMap", name: "owner", uid: owner.metadata.uid }];
+      await expect(201, "POST", `${core}/configmaps`, configMap("dependent", {}, { ownerReferences }));
+      await expect(200, "DELETE", `${core}/configmaps/owner?propagationPolicy=Orphan`);
+      for (let attempt = 0; (await call("GET", `${core}/configmaps/owner`)).status !== 404; attempt++) {
+        assert.ok(attempt < 100, "still there after ten seconds");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      assert.equal((await expect(200, "GET", `${core}/configmaps/dependent`)).metadata.ownerReferences, undefined);
+    },
+  },
+  {
+    name: "foreground deletion waits for dependents that block it",
+    needs: "kube-controller-manager",
+    async run({ expect, call, core }) {
+      const owner = await expect(201, "POST", `${core}/configmaps`, configMap("owner"));
+      const reference = {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        name: "owner",
+        uid: owner.metadata.uid,
+        blockOwnerDeletion: true,
+      };
+      const metadata = { ownerReferences: [reference], finalizers: ["example.com/keep"] };
+      await expect(201, "POST", `${core}/configmaps`, configMap("dependent", {}, metadata));
+      const marked = await expect(200, "DELETE", `${core}/configmaps/owner?propagationPolicy=Foreground`);
+      assert.deepEqual(marked.metadata.finalizers, ["foregroundDeletion"]);
+      for (let attempt = 0; ; attempt++) {
+        const dependent = await expect(200, "GET", `${core}/configmaps/dependent`);
+        if (dependent.metadata.deletionTimestamp !== undefined) break;
+        assert.ok(attempt < 100, "the dependent is not deleted after ten seconds");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      await expect(200, "GET", `${core}/configmaps/owner`);
+      await expect(
+        200,
+        "PATCH",
+        `${core}/configmaps/dependent`,
+        { metadata: { finalizers: null } },
+        { contentType: "application/merge-patch+json" },
+      );
+      for (let attempt = 0; (await call("GET", `${core}/configmaps/owner`)).status !== 404; attempt++) {
+        assert.ok(attempt < 100, "the owner is still there after ten seconds");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+  },
+  {
+    name: "a deleted namespace takes its contents along and takes nothing new",
+    needs: "kube-controller-manager",
+    async run({ expect, call, namespace }) {
+      const name = `${namespace}-x`;
+      await expect(201, "POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+      const path = `/api/v1/namespaces/${name}`;
+      await expect(201, "POST", `${path}/configmaps`, configMap("kept", {}, { finalizers: ["example.com/keep"] }));
+      const marked = await expect(200, "DELETE", path);
+      assert.equal(marked.status.phase, "Terminating");
+      const status = await expect(403, "POST", `${path}/configmaps`, configMap("late"));
+      assert.equal(
+        status.message,
+        `configmaps "late" is forbidden: unable to create new content in namespace ${name} because it is being terminated`,
+      );
+      assert.equal(status.details.causes[0].reason, "NamespaceTerminating");
+      await expect(
+        200,
+        "PATCH",
+        `${path}/configmaps/kept`,
+        { metadata: { finalizers: null } },
+        { contentType: "application/merge-patch+json" },
+      );
+      for (let attempt = 0; (await call("GET", path)).status !== 404; attempt++) {
+        assert.ok(attempt < 300, "the namespace is still there after thirty seconds");
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+  },
+];

@@ -1,0 +1,377 @@
+import type { ConformanceCase } from "./case.ts";
+import assert from "node:assert/strict";
+import { configMap } from "./case.ts";
+
+const merge = { contentType: "application/merge-patch+json" };
+const json = { contentType: "application/json-patch+json" };
+const strategic = { contentType: "application/strategic-merge-patch+json" };
+const apply = { contentType: "application/apply-patch+yaml" };
+
+/** Patches of all four kinds, subresources and validation. */
+export const patchCases: readonly ConformanceCase[] = [
+  {
+    name: "a merge patch sets, nests and removes",
+    async run({ expect, core }) {
+      await expect(201, "POST", `${core}/configmaps`, configMap("a", { x: "1", y: "2" }));
+      const patched = await expect(
+        200,
+        "PATCH",
+        `${core}/configmaps/a`,
+        { data: { x: null, z: "3" }, metadata: { labels: { l: "1" } } },
+        merge,
+      );
+      assert.deepEqual(patched.data, { y: "2", z: "3" });
+      assert.deepEqual(patched.metadata.labels, { l: "1" });
+    },
+  },
+  {
+    name: "a JSON patch applies its operations in order",
+    async run({ expect, core }) {
+      await expect(201, "POST", `${core}/configmaps`, configMap("a", { x: "1" }));
+      const operations = [
+        { op: "test", path: "/data/x", value: "1" },
+        { op: "move", from: "/data/x", path: "/data/y" },
+        { op: "add", path: "/data/z", value: "3" },
+      ];
+      const patched = await expect(200, "PATCH", `${core}/configmaps/a`, operations, json);
+      assert.deepEqual(patched.data, { y: "1", z: "3" });
+    },
+  },
+  {
+    name: "a JSON patch whose test fails answers 422",
+    async run({ expect, core }) {
+      await expect(201, "POST", `${core}/configmaps`, configMap("a", { x: "1" }));
+      const status = await expect(
+        422,
+        "PATCH",
+        `${core}/configmaps/a`,
+        [{ op: "test", path: "/data/x", value: "2" }],
+        json,
+      );
+      assert.equal(status.reason, "Invalid");
+      assert.match(status.message, /^the server rejected our request due to an error in our request/);
+    },
+  },
+  {
+    name: "a strategic merge patch merges a Service's ports by port",
+    async run({ expect, core }) {
+      const ports = [
+        { name: "a", port: 80 },
+        { name: "b", port: 81 },
+      ];
+      await expect(201, "POST", `${core}/services`, {
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name: "s" },
+        spec: { ports },
+      });
+      const patched = await expect(
+        200,
+        "PATCH",
+        `${core}/services/s`,
+        { spec: { ports: [{ port: 81, name: "c" }] } },
+        strategic,
+      );
+      assert.deepEqual(patched.spec.ports.map((one: { name: string; port: number }) => [one.name, one.port]).sort(), [
+        ["a", 80],
+        ["c", 81],
+      ]);
+    },
+  },
+  {
+    name: "a strategic merge patch of a custom resource answers 415",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      await expect(201, "POST", path, widget("a"));
+      const status = await expect(415, "PATCH", `${path}/a`, {}, strategic);
+      assert.equal(status.reason, "UnsupportedMediaType");
+    },
+  },
+  {
+    name: "a patch of a missing object answers NotFound",
+    async run({ expect, core }) {
+      const status = await expect(404, "PATCH", `${core}/configmaps/none`, {}, merge);
+      assert.equal(status.message, 'configmaps "none" not found');
+    },
+  },
+  {
+    name: "a patch with an old resourceVersion answers Conflict",
+    async run({ expect, core }) {
+      const made = await expect(201, "POST", `${core}/configmaps`, configMap("a", { x: "1" }));
+      const patch = { metadata: { resourceVersion: made.metadata.resourceVersion }, data: { x: "2" } };
+      await expect(200, "PATCH", `${core}/configmaps/a`, patch, merge);
+      const status = await expect(409, "PATCH", `${core}/configmaps/a`, { ...patch, data: { x: "3" } }, merge);
+      assert.equal(status.reason, "Conflict");
+    },
+  },
+  {
+    name: "a patch that changes nothing keeps the resourceVersion",
+    async run({ expect, core }) {
+      const made = await expect(201, "POST", `${core}/configmaps`, configMap("a", { x: "1" }));
+      const same = await expect(200, "PATCH", `${core}/configmaps/a`, { data: { x: "1" } }, merge);
+      assert.equal(same.metadata.resourceVersion, made.metadata.resourceVersion);
+    },
+  },
+  {
+    name: "apply creates, then owns its fields",
+    async run({ expect, core }) {
+      const path = `${core}/configmaps/a?fieldManager=one`;
+      const made = await expect(201, "PATCH", path, configMap("a", { x: "1", y: "2" }), apply);
+      assert.deepEqual(made.metadata.managedFields[0].fieldsV1, { "f:data": { "f:x": {}, "f:y": {} } });
+      assert.equal(made.metadata.managedFields[0].operation, "Apply");
+      const changed = await expect(200, "PATCH", path, configMap("a", { x: "1" }), apply);
+      assert.deepEqual(changed.data, { x: "1" });
+    },
+  },
+  {
+    name: "apply of the same configuration keeps the resourceVersion",
+    async run({ expect, core }) {
+      const path = `${core}/configmaps/a?fieldManager=one`;
+      const made = await expect(201, "PATCH", path, configMap("a", { x: "1" }), apply);
+      const same = await expect(200, "PATCH", path, configMap("a", { x: "1" }), apply);
+      assert.equal(same.metadata.resourceVersion, made.metadata.resourceVersion);
+    },
+  },
+  {
+    name: "apply of another manager's field answers Conflict, and force takes it",
+    async run({ expect, core }) {
+      await expect(201, "PATCH", `${core}/configmaps/a?fieldManager=one`, configMap("a", { x: "1" }), apply);
+      const status = await expect(
+        409,
+        "PATCH",
+        `${core}/configmaps/a?fieldManager=two`,
+        configMap("a", { x: "2" }),
+        apply,
+      );
+      assert.equal(status.reason, "Conflict");
+      assert.equal(status.message, 'Apply failed with 1 conflict: conflict with "one": .data.x');
+      assert.deepEqual(status.details.causes, [
+        { reason: "FieldManagerConflict", message: 'conflict with "one"', field: ".data.x" },
+      ]);
+      const forced = await expect(
+        200,
+        "PATCH",
+        `${core}/configmaps/a?fieldManager=two&force=true`,
+        configMap("a", { x: "2" }),
+        apply,
+      );
+      assert.deepEqual(forced.data, { x: "2" });
+    },
+  },
+  {
+    name: "apply names the version of a conflicting update",
+    async run({ expect, core }) {
+      await expect(201, "POST", `${core}/configmaps?fieldManager=maker`, configMap("a", { x: "1" }));
+      const status = await expect(
+        409,
+        "PATCH",
+        `${core}/configmaps/a?fieldManager=two`,
+        configMap("a", { x: "2" }),
+        apply,
+      );
+      assert.equal(status.message, 'Apply failed with 1 conflict: conflict with "maker" using v1: .data.x');
+    },
+  },
+  {
+    name: "apply without a field manager answers 422",
+    async run({ expect, core }) {
+      const status = await expect(422, "PATCH", `${core}/configmaps/a`, configMap("a"), apply);
+      assert.equal(
+        status.message,
+        'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+      );
+    },
+  },
+  {
+    name: "apply of a list map merges by key",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      await expect(
+        201,
+        "PATCH",
+        `${path}/a?fieldManager=one`,
+        widget("a", { size: 1, ports: [{ name: "x", port: 1 }] }),
+        apply,
+      );
+      const merged = await expect(
+        200,
+        "PATCH",
+        `${path}/a?fieldManager=two`,
+        widget("a", { ports: [{ name: "y", port: 2 }], size: 1 }),
+        apply,
+      );
+      assert.deepEqual(merged.spec.ports, [
+        { name: "x", port: 1 },
+        { name: "y", port: 2 },
+      ]);
+    },
+  },
+  {
+    name: "updates are tracked under the User-Agent's name or the given manager",
+    async run({ expect, core }) {
+      const made = await expect(201, "POST", `${core}/configmaps`, configMap("a", { x: "1" }));
+      assert.deepEqual(
+        made.metadata.managedFields.map((entry: { manager: string; operation: string; fieldsV1: unknown }) => [
+          entry.manager,
+          entry.operation,
+          entry.fieldsV1,
+        ]),
+        [["conformance", "Update", { "f:data": { ".": {}, "f:x": {} } }]],
+      );
+      const patched = await expect(200, "PATCH", `${core}/configmaps/a?fieldManager=two`, { data: { y: "2" } }, merge);
+      assert.deepEqual(
+        patched.metadata.managedFields.map((entry: { manager: string }) => entry.manager),
+        ["conformance", "two"],
+      );
+    },
+  },
+  {
+    name: "defaults are filled in",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const made = await expect(201, "POST", path, widget("a"));
+      assert.deepEqual(made.spec, { size: 1, color: "red" });
+      assert.equal(made.metadata.generation, 1);
+    },
+  },
+  {
+    name: "values outside the schema answer 422 with a cause per field",
+    async run({ expect, defineWidget }) {
+      const { path, widget, group } = await defineWidget();
+      const status = await expect(422, "POST", path, widget("a", { size: 11, color: "green" }));
+      assert.equal(status.reason, "Invalid");
+      assert.deepEqual(status.details.group, group);
+      assert.deepEqual(status.details.kind, "Widget");
+      const causes = [...status.details.causes].sort((left: { field: string }, right: { field: string }) =>
+        left.field < right.field ? -1 : 1,
+      );
+      assert.deepEqual(causes, [
+        {
+          reason: "FieldValueNotSupported",
+          message: 'Unsupported value: "green": supported values: "red", "blue"',
+          field: "spec.color",
+        },
+        {
+          reason: "FieldValueInvalid",
+          message: "Invalid value: 11: spec.size in body should be less than or equal to 10",
+          field: "spec.size",
+        },
+      ]);
+    },
+  },
+  {
+    name: "a missing required field answers 422",
+    async run({ expect, defineWidget }) {
+      const { path, widget, group } = await defineWidget();
+      const status = await expect(422, "POST", path, widget("a", {}));
+      assert.equal(status.message, `Widget.${group} "a" is invalid: spec.size: Required value`);
+    },
+  },
+  {
+    name: "a wrong type in a custom resource answers 422",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const status = await expect(422, "POST", path, widget("a", { size: "big" }));
+      assert.equal(status.details.causes[0].reason, "FieldValueTypeInvalid");
+      assert.equal(
+        status.details.causes[0].message,
+        'Invalid value: "string": spec.size in body must be of type integer: "string"',
+      );
+    },
+  },
+  {
+    name: "unknown fields are dropped with a warning",
+    async run({ call, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const { status, body, headers } = await call("POST", path, widget("a", { size: 1, bogus: 1, free: { any: 1 } }));
+      assert.equal(status, 201);
+      assert.deepEqual(body.spec, { size: 1, color: "red", free: { any: 1 } });
+      assert.equal(headers.get("warning"), '299 - "unknown field \\"spec.bogus\\""');
+    },
+  },
+  {
+    name: "fieldValidation=Ignore drops unknown fields silently",
+    async run({ call, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const { status, headers } = await call(
+        "POST",
+        `${path}?fieldValidation=Ignore`,
+        widget("a", { size: 1, bogus: 1 }),
+      );
+      assert.equal(status, 201);
+      assert.equal(headers.get("warning"), null);
+    },
+  },
+  {
+    name: "fieldValidation=Strict refuses unknown fields",
+    async run({ expect, defineWidget, core }) {
+      const { path, widget } = await defineWidget();
+      const status = await expect(400, "POST", `${path}?fieldValidation=Strict`, widget("a", { size: 1, bogus: 1 }));
+      assert.equal(
+        status.message,
+        'Widget in version "v1" cannot be handled as a Widget: strict decoding error: unknown field "spec.bogus"',
+      );
+      const other = await expect(400, "POST", `${core}/configmaps?fieldValidation=Strict`, {
+        ...configMap("a"),
+        bogus: 1,
+      });
+      assert.equal(
+        other.message,
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "bogus"',
+      );
+    },
+  },
+  {
+    name: "a write of the object leaves status alone",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const made = await expect(201, "POST", path, { ...widget("a"), status: { phase: "Made" } });
+      assert.equal(made.status, undefined);
+      await expect(200, "PATCH", `${path}/a/status`, { status: { phase: "Ready" } }, merge);
+      const changed = await expect(200, "PATCH", `${path}/a`, { spec: { size: 2 }, status: { phase: "Other" } }, merge);
+      assert.equal(changed.status.phase, "Ready");
+      assert.equal(changed.metadata.generation, 2);
+    },
+  },
+  {
+    name: "a write of status leaves the rest alone and does not count the generation",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const made = await expect(201, "POST", path, widget("a"));
+      const body = {
+        ...made,
+        spec: { size: 9 },
+        status: { phase: "Ready" },
+        metadata: { ...made.metadata, labels: { l: "1" } },
+      };
+      const changed = await expect(200, "PUT", `${path}/a/status`, body);
+      assert.deepEqual(changed.spec, made.spec);
+      assert.equal(changed.status.phase, "Ready");
+      assert.equal(changed.metadata.labels, undefined);
+      assert.equal(changed.metadata.generation, 1);
+    },
+  },
+  {
+    name: "labels do not count the generation",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      await expect(201, "POST", path, widget("a"));
+      const changed = await expect(200, "PATCH", `${path}/a`, { metadata: { labels: { l: "1" } } }, merge);
+      assert.equal(changed.metadata.generation, 1);
+    },
+  },
+  {
+    name: "the scale subresource reads and writes the replicas",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      await expect(201, "POST", path, widget("a", { size: 1, replicas: 2 }));
+      const scale = await expect(200, "GET", `${path}/a/scale`);
+      assert.equal(scale.kind, "Scale");
+      assert.equal(scale.apiVersion, "autoscaling/v1");
+      assert.equal(scale.spec.replicas, 2);
+      const changed = await expect(200, "PUT", `${path}/a/scale`, { ...scale, spec: { replicas: 5 } });
+      assert.equal(changed.spec.replicas, 5);
+      assert.equal((await expect(200, "GET", `${path}/a`)).spec.replicas, 5);
+    },
+  },
+];
