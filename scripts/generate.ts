@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { generateCatalogFiles } from "@almanac/catalog";
+import { generateCatalogFiles } from "@almanac/catalog/projections";
 import { customResourceDefinitions } from "@almanac/manager";
 import { stringify } from "yaml";
 

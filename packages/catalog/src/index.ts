@@ -1,15 +1,12 @@
 export { combineFamilies, defaultCardinalityLimit, defineCatalog, familiesOf } from "./catalog.ts";
 export { CatalogError } from "./error.ts";
-export { generateCatalogFiles } from "./generate.ts";
 export { anyValue, oneOf, optionalValue, otherValue, processOwner } from "./label.ts";
 export { lintCatalog } from "./lint.ts";
 export { rules as lintRules } from "./lint-rules.ts";
 export { liqo } from "./liqo.ts";
-export { toMarkdown } from "./markdown.ts";
 export { stack } from "./stack.ts";
 export { virtrigaud } from "./virtrigaud.ts";
 export { catalogViews } from "./views.ts";
-export { toWeaverRegistry } from "./weaver.ts";
 export {
   callBucketsSeconds,
   domainStates,
@@ -60,4 +57,3 @@ export type {
   ViolationReason,
   VmOperation,
 } from "./sets.ts";
-export type { GeneratedFile } from "./weaver.ts";

@@ -18,5 +18,5 @@ try {
     process.exitCode = error.exitCode;
   }
 }
-// A handle that something forgot must not keep a command from ending.
-if (process.exitCode !== undefined) process.exit();
+// Everything has been flushed by now; an exporter that is still retrying in vain must not keep the process.
+process.exit();

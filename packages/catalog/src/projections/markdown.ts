@@ -1,7 +1,7 @@
-import { combineFamilies } from "./catalog.ts";
-import type { Catalog } from "./catalog.ts";
-import type { Family, Owner } from "./family.ts";
-import type { LabelDomain } from "./label.ts";
+import { combineFamilies } from "../catalog.ts";
+import type { Catalog } from "../catalog.ts";
+import type { Family, Owner } from "../family.ts";
+import type { LabelDomain } from "../label.ts";
 
 /**
  * The catalogs as a Markdown reference page: per catalog a table of its families and then each family with everything it promises. A

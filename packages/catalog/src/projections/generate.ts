@@ -1,7 +1,7 @@
-import { liqo } from "./liqo.ts";
+import { liqo } from "../liqo.ts";
 import { toMarkdown } from "./markdown.ts";
-import { stack } from "./stack.ts";
-import { virtrigaud } from "./virtrigaud.ts";
+import { stack } from "../stack.ts";
+import { virtrigaud } from "../virtrigaud.ts";
 import { toWeaverRegistry } from "./weaver.ts";
 import type { GeneratedFile } from "./weaver.ts";
 

@@ -1,9 +1,9 @@
 import { stringify } from "yaml";
-import { combineFamilies } from "./catalog.ts";
-import type { Catalog } from "./catalog.ts";
-import type { Family } from "./family.ts";
-import { otherValue } from "./label.ts";
-import type { LabelDomain } from "./label.ts";
+import { combineFamilies } from "../catalog.ts";
+import type { Catalog } from "../catalog.ts";
+import type { Family } from "../family.ts";
+import { otherValue } from "../label.ts";
+import type { LabelDomain } from "../label.ts";
 
 /** One generated file. */
 export interface GeneratedFile {

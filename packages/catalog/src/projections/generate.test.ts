@@ -2,11 +2,11 @@ import { readFileSync } from "node:fs";
 import { format } from "prettier";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import type { Catalog } from "./catalog.ts";
+import type { Catalog } from "../catalog.ts";
 import { generateCatalogFiles } from "./generate.ts";
-import { liqo } from "./liqo.ts";
-import { stack } from "./stack.ts";
-import { virtrigaud } from "./virtrigaud.ts";
+import { liqo } from "../liqo.ts";
+import { stack } from "../stack.ts";
+import { virtrigaud } from "../virtrigaud.ts";
 
 const root = new URL("../../../", import.meta.url);
 const files = generateCatalogFiles();
