@@ -1,7 +1,40 @@
+import { readFile } from "node:fs/promises";
+import { ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import type { Context } from "@opentelemetry/api";
+import { virtrigaud } from "@almanac/catalog";
+import type { Kind } from "@almanac/catalog";
+import { systemClock } from "@almanac/core";
 import type { Clock } from "@almanac/core";
+import {
+  annotationsChanged,
+  createController,
+  generationChanged,
+  or,
+  ownerRequests,
+  runControllers,
+  watch,
+} from "@almanac/controller";
+import type { Controller, Predicate, Request } from "@almanac/controller";
+import { clientCredentials } from "@almanac/grpc";
 import type { TlsFiles } from "@almanac/grpc";
-import type { KubeClient } from "@almanac/kube";
+import { createEventRecorder, createInformer, createLeaderElector } from "@almanac/kube";
+import type { KubeClient, KubeObject, LeaderElector } from "@almanac/kube";
 import type { Telemetry } from "@almanac/telemetry";
+import { group } from "./api/define-kind.ts";
+import type { Provider } from "./api/provider.ts";
+import type { VirtualMachine } from "./api/virtual-machine.ts";
+import type { Informers, ManagerContext } from "./context.ts";
+import { ManagerError } from "./error.ts";
+import { createProviderPool } from "./provider/pool.ts";
+import type { BreakerOptions } from "./provider/pool.ts";
+import { providerKey } from "./provider/names.ts";
+import { createProviderReconciler } from "./provider/reconciler.ts";
+import { fieldManager } from "./provider/workload.ts";
+import { createResources, referenceKey } from "./resources.ts";
+import type { Resources } from "./resources.ts";
+import { journalAnnotation, readJournal, traceAnnotation } from "./virtual-machine/journal.ts";
+import { createMachineReconciler } from "./virtual-machine/reconciler.ts";
+import { referenceIndexers } from "./virtual-machine/references.ts";
 
 export interface LeaderElectionOptions {
   /** Namespace of the Lease. */
@@ -10,6 +43,7 @@ export interface LeaderElectionOptions {
   readonly name?: string;
   /** Unique to the process. Default: the host name and a random part. */
   readonly identity?: string;
+  /** As in `createLeaderElector`. */
   readonly leaseDurationMs?: number;
   readonly renewDeadlineMs?: number;
   readonly retryPeriodMs?: number;
@@ -21,26 +55,30 @@ export interface ManagerOptions {
   readonly telemetry: Telemetry;
   /** Client certificate towards all providers; plaintext only when asked for in so many words. */
   readonly tls: TlsFiles | "insecure";
-  /** Where to dial a Provider (`namespace/name`) instead of its Service, `host:port`. Asked before every new connection. */
+  /** Where to dial a Provider (`namespace/name`) instead of its Service, `host:port`. Asked before every request. */
   readonly providerEndpoint?: (namespacedName: string) => string | undefined;
   /** Only the holder of a Lease reconciles. Default: false, it reconciles at once. */
   readonly leaderElection?: LeaderElectionOptions | false;
-  /** VirtualMachines reconciled at the same time. Default: 8. */
+  /** VirtualMachines reconciled at the same time, and Providers. Default: 8. */
   readonly concurrency?: number;
   /** How often a machine at rest is compared with its hypervisor, milliseconds, plus up to 10 %. Default: 60,000. */
   readonly describeIntervalMs?: number;
-  /** How long reconciles under way may take to end at a stop, milliseconds. 0 cuts them off. Default: 10,000. */
+  /** Of every Provider. Default: 10 failures in a row open it for 60 s, then 3 calls decide. */
+  readonly circuitBreaker?: BreakerOptions;
+  /** How long reconciles under way may take to end at a stop, milliseconds. Default: 10,000. */
   readonly drainMs?: number;
   /** Labels of `virtrigaud_build_info`. Default: this package's version, and `unknown`. */
   readonly build?: { readonly version?: string; readonly gitSha?: string };
   readonly clock?: Clock;
+  /** Source of jitter, in [0, 1). Default: Math.random. */
+  readonly random?: () => number;
   /** Stops the manager, as disposing does. */
   readonly signal?: AbortSignal;
 }
 
 /** A running manager. Disposing it stops it and waits for what is under way. */
 export interface Manager extends AsyncDisposable {
-  /** It reconciles now: its informers are complete and, with leader election, it holds the Lease. */
+  /** It reconciles now: with leader election, it holds the Lease. */
   readonly leading: boolean;
   /** Resolves when it has stopped; rejects when it could not go on. */
   readonly ended: Promise<void>;
@@ -48,5 +86,267 @@ export interface Manager extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Starts the reconcilers. Resolves once the informers are complete. */
-export declare function startManager(options: ManagerOptions): Promise<Manager>;
+/**
+ * Starts the reconcilers of Provider and VirtualMachine. Resolves once their informers are complete, which takes an API server that
+ * answers; until then `/readyz` says what is missing.
+ *
+ * @throws ManagerError `invalid_options`; GrpcError for TLS files that cannot be used; the reason of `signal`.
+ */
+export async function startManager(options: ManagerOptions): Promise<Manager> {
+  const {
+    kube,
+    telemetry,
+    concurrency = 8,
+    describeIntervalMs = 60_000,
+    clock = systemClock,
+    random = Math.random,
+  } = options;
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw new ManagerError("invalid_options", `concurrency must be a whole number of at least 1, got ${concurrency}`);
+  }
+  if (!(describeIntervalMs > 0)) {
+    throw new ManagerError("invalid_options", `describeIntervalMs must be greater than 0, got ${describeIntervalMs}`);
+  }
+  // Files that cannot be used are better found now than with the first Provider.
+  clientCredentials(options.tls)[Symbol.dispose]();
+
+  await using cleanup = new AsyncDisposableStack();
+  const { logger } = telemetry;
+  const instruments = telemetry.instruments(virtrigaud);
+  const resources = createResources(kube);
+  const informers = createInformers(resources, { clock, logger });
+  const pool = cleanup.use(
+    createProviderPool({
+      telemetry,
+      clock,
+      tls: options.tls,
+      providerEndpoint: options.providerEndpoint,
+      breaker: options.circuitBreaker,
+    }),
+  );
+  const events = cleanup.use(createEventRecorder(kube, { component: "virtrigaud-manager", logger, clock }));
+  const manager: ManagerContext = {
+    telemetry,
+    instruments,
+    resources,
+    informers,
+    pool,
+    events,
+    clock,
+    random,
+    describeIntervalMs,
+  };
+  const controllers = createControllers(manager, { concurrency, drainMs: options.drainMs ?? 10_000 });
+  cleanup.use(observeQueues(manager, controllers));
+  await recordBuild(manager, options.build);
+
+  const stopping = new AbortController();
+  const signal = options.signal === undefined ? stopping.signal : AbortSignal.any([options.signal, stopping.signal]);
+  const elector = createElector(kube, options, { clock, random, telemetry });
+  const synced = Promise.withResolvers<void>();
+  addHealthChecks(cleanup, manager, controllers);
+
+  const run = runControllers({
+    controllers,
+    informers: Object.values(informers),
+    signal,
+    logger,
+    onSynced: synced.resolve,
+    ...(elector === undefined ? {} : { leaderElection: elector }),
+  });
+  let running = true;
+  const resourcesInUse = cleanup.move();
+  const ended = run.finally(async () => {
+    running = false;
+    await resourcesInUse.disposeAsync();
+  });
+  // Reported by the promise itself; a caller that only stops must not be hit by an unhandled rejection.
+  ended.catch(() => {});
+  await Promise.race([synced.promise, ended]);
+  signal.throwIfAborted();
+  logger.info("The manager has started", { concurrency, leaderElection: elector !== undefined });
+
+  async function stop(): Promise<void> {
+    stopping.abort(new Error("the manager was asked to stop"));
+    await ended;
+  }
+  return {
+    get leading() {
+      return running && (elector === undefined || elector.leading);
+    },
+    ended,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+function createInformers(
+  resources: Resources,
+  options: { readonly clock: Clock; readonly logger: Telemetry["logger"] },
+): Informers {
+  return {
+    providers: createInformer(resources.providers, options),
+    virtualMachines: createInformer(resources.virtualMachines, { ...options, indexers: referenceIndexers }),
+    vmClasses: createInformer(resources.vmClasses, options),
+    vmImages: createInformer(resources.vmImages, options),
+    vmNetworkAttachments: createInformer(resources.vmNetworkAttachments, options),
+    deployments: createInformer(resources.deployments, {
+      ...options,
+      labelSelector: `app.kubernetes.io/managed-by=${fieldManager}`,
+    }),
+  };
+}
+
+type AnyController = Controller & { readonly kind: string };
+
+function createControllers(
+  manager: ManagerContext,
+  options: { readonly concurrency: number; readonly drainMs: number },
+): AnyController[] {
+  const { informers, telemetry, clock, random, instruments } = manager;
+  const shared = { telemetry, clock, random, ...options };
+  const measured = (kind: Kind) => ({
+    onReconciled({ outcome, durationSeconds }: { outcome: "success" | "failure" | "error"; durationSeconds: number }) {
+      instruments.virtrigaud_manager_reconcile_total.add(1, { kind, outcome });
+      instruments.virtrigaud_manager_reconcile_duration_seconds.record(durationSeconds, { kind });
+    },
+  });
+  const changed: Predicate = or(
+    generationChanged(),
+    // What the manager writes itself is no news to it.
+    annotationsChanged({ ignore: [journalAnnotation, traceAnnotation] }),
+  );
+  const users = (index: keyof typeof referenceIndexers) => (object: KubeObject) =>
+    informers.virtualMachines
+      .byIndex(index, `${object.metadata.namespace}/${object.metadata.name}`)
+      .map(({ metadata }): Request => ({ namespace: metadata.namespace, name: metadata.name }));
+
+  const providers = createController<Provider>({
+    ...shared,
+    ...measured("Provider"),
+    name: "provider",
+    informer: informers.providers,
+    predicates: [changed],
+    reconcile: createProviderReconciler(manager),
+    // A check that failed is looked at again at short notice; how often it is repeated is the Provider's own interval.
+    backoff: { baseMs: 200, maxMs: 5_000 },
+    watches: [
+      watch(informers.deployments, { map: ownerRequests("Provider", { apiGroup: group }) }),
+      watch(informers.virtualMachines, {
+        map: (vm) => providersWaitingFor(vm, informers),
+        predicates: [(event) => event.type === "delete"],
+      }),
+    ],
+  });
+  const machines = createController<VirtualMachine>({
+    ...shared,
+    ...measured("VirtualMachine"),
+    name: "virtualmachine",
+    informer: informers.virtualMachines,
+    predicates: [changed],
+    reconcile: createMachineReconciler(manager),
+    parentContext: (vm) => operationContext(vm, telemetry),
+    backoff: { baseMs: 1_000, maxMs: 300_000 },
+    watches: [
+      watch(informers.providers, { map: users("provider"), predicates: [providerBecameUsable] }),
+      watch(informers.vmClasses, { map: users("class"), predicates: [generationChanged()] }),
+      watch(informers.vmImages, { map: users("image"), predicates: [generationChanged()] }),
+      watch(informers.vmNetworkAttachments, { map: users("network"), predicates: [generationChanged()] }),
+    ],
+  });
+  return [providers, machines];
+}
+
+/** The Provider that cannot go before this machine has. */
+function providersWaitingFor(vm: VirtualMachine, informers: Informers): Request[] {
+  const key = referenceKey(vm.spec.providerRef, vm.metadata.namespace);
+  const { name, namespace = vm.metadata.namespace } = vm.spec.providerRef;
+  const provider = informers.providers.get(namespace, name);
+  const isWaiting = provider?.metadata.deletionTimestamp !== undefined && providerKey(provider) === key;
+  return isWaiting ? [{ namespace, name }] : [];
+}
+
+/** Health checks write the status all the time; machines care when it opens a door. */
+const providerBecameUsable: Predicate<Provider> = (event) => {
+  if (event.type !== "update") return true;
+  const { old, object } = event;
+  return (
+    old.metadata.generation !== object.metadata.generation ||
+    (old.status?.healthy !== true && object.status?.healthy === true) ||
+    old.status?.reportedCapabilities?.supportsReconfigureOnline !==
+      object.status?.reportedCapabilities?.supportsReconfigureOnline
+  );
+};
+
+/** The trace of the operation under way, which all its reconciles belong to. */
+function operationContext(vm: VirtualMachine, telemetry: Telemetry): Context | undefined {
+  const traceparent = vm.metadata.annotations?.[traceAnnotation];
+  if (traceparent === undefined || readJournal(vm).attempt === undefined) return undefined;
+  const context = telemetry.propagator.extract(
+    ROOT_CONTEXT,
+    { traceparent },
+    {
+      get: (carrier, key) => (key === "traceparent" ? carrier.traceparent : undefined),
+      keys: (carrier) => Object.keys(carrier),
+    },
+  );
+  return trace.getSpanContext(context) === undefined ? undefined : context;
+}
+
+function observeQueues({ instruments }: ManagerContext, controllers: readonly Controller[]): Disposable {
+  return instruments.virtrigaud_queue_depth.observe(
+    (observe) => {
+      for (const { kind, depth } of controllers) observe(depth, { kind: kind as Kind });
+    },
+    { source: "workqueue" },
+  );
+}
+
+async function recordBuild({ instruments }: ManagerContext, build: ManagerOptions["build"]): Promise<void> {
+  instruments.virtrigaud_build_info.record(1, {
+    version: build?.version ?? (await packageVersion()),
+    git_sha: build?.gitSha ?? "unknown",
+    go_version: `node${process.versions.node}`,
+    component: "manager",
+  });
+}
+
+async function packageVersion(): Promise<string> {
+  // Beside src/ and dist/ alike.
+  const text = await readFile(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function createElector(
+  kube: KubeClient,
+  { leaderElection }: ManagerOptions,
+  shared: { readonly clock: Clock; readonly random: () => number; readonly telemetry: Telemetry },
+): LeaderElector | undefined {
+  if (leaderElection === undefined || leaderElection === false) return undefined;
+  return createLeaderElector(kube, {
+    name: "virtrigaud-manager",
+    ...leaderElection,
+    clock: shared.clock,
+    random: shared.random,
+    logger: shared.telemetry.logger,
+    instruments: shared.telemetry.stack,
+  });
+}
+
+function addHealthChecks(
+  cleanup: AsyncDisposableStack,
+  manager: ManagerContext,
+  controllers: readonly Controller[],
+): void {
+  const { readiness, liveness } = manager.telemetry.health;
+  for (const [name, informer] of Object.entries(manager.informers)) {
+    cleanup.use(
+      readiness.add(`informer ${name}`, () => {
+        const { synced, lastError } = (informer as Informers["providers"]).status();
+        return synced || `not complete yet${lastError === undefined ? "" : `: ${lastError.message}`}`;
+      }),
+    );
+  }
+  for (const controller of controllers)
+    cleanup.use(liveness.add(`controller ${controller.name}`, () => controller.health()));
+}

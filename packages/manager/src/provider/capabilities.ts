@@ -26,7 +26,7 @@ export function reportedCapabilities(answer: Answer): NonNullable<Status["report
   };
 }
 
-/** The same in the coarse words of `status.capabilities`. Every provider manages machines, their networks and consoles. */
+/** The same in the coarse words of `status.capabilities`; only what the contract can tell. */
 export function capabilityNames(answer: Answer): NonNullable<Status["capabilities"]> {
   return [
     "VirtualMachines",

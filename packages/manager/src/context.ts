@@ -1,0 +1,42 @@
+import type { virtrigaud } from "@almanac/catalog";
+import type { Clock } from "@almanac/core";
+import type { EventRecorder, Informer } from "@almanac/kube";
+import type { Instruments } from "@almanac/metrics";
+import type { Telemetry } from "@almanac/telemetry";
+import type { Provider } from "./api/provider.ts";
+import type { VirtualMachine } from "./api/virtual-machine.ts";
+import type { VMClass } from "./api/vm-class.ts";
+import type { VMImage } from "./api/vm-image.ts";
+import type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
+import type { Classified } from "./error.ts";
+import type { ProviderPool } from "./provider/pool.ts";
+import type { Deployment, Resources } from "./resources.ts";
+
+/** Local copies of what the reconcilers read. */
+export interface Informers {
+  readonly providers: Informer<Provider>;
+  /** With the indexes `provider`, `class`, `image` and `network`, each by `namespace/name`. */
+  readonly virtualMachines: Informer<VirtualMachine>;
+  readonly vmClasses: Informer<VMClass>;
+  readonly vmImages: Informer<VMImage>;
+  readonly vmNetworkAttachments: Informer<VMNetworkAttachment>;
+  readonly deployments: Informer<Deployment>;
+}
+
+/** What all reconcilers share. */
+export interface ManagerContext {
+  readonly telemetry: Telemetry;
+  readonly instruments: Instruments<typeof virtrigaud>;
+  readonly resources: Resources;
+  readonly informers: Informers;
+  readonly pool: ProviderPool;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly describeIntervalMs: number;
+}
+
+/** Counts an error unless the provider that reported it has. */
+export function countError({ instruments }: Pick<ManagerContext, "instruments">, error: Classified): void {
+  if (!error.counted) instruments.virtrigaud_errors_total.add(1, { reason: error.reason, component: "manager" });
+}

@@ -1,0 +1,335 @@
+import { createHash } from "node:crypto";
+import { again, done, terminal } from "@almanac/controller";
+import type { ReconcileContext, Request, Result } from "@almanac/controller";
+import { isKubeError } from "@almanac/kube";
+import type { Provider } from "../api/provider.ts";
+import { findCondition, timestamp, withCondition, withoutCondition } from "../conditions.ts";
+import type { ConditionInput } from "../conditions.ts";
+import { countError } from "../context.ts";
+import type { ManagerContext } from "../context.ts";
+import { parseDuration } from "../duration.ts";
+import { classify } from "../error.ts";
+import type { Classified } from "../error.ts";
+import { ignoredProviderFields } from "../ignored-fields.ts";
+import { statusPatch } from "../status-patch.ts";
+import { pollDelay } from "../virtual-machine/plan.ts";
+import { capabilityNames, reportedCapabilities } from "./capabilities.ts";
+import { accepts, checkProvider } from "./check.ts";
+import { afterCheck } from "./health.ts";
+import type { HealthState } from "./health.ts";
+import { providerKey, tlsSecretName, workloadName } from "./names.ts";
+import type { ProviderHandle } from "./pool.ts";
+import { runtimeStatus } from "./runtime-status.ts";
+import { supportedType } from "./supported.ts";
+import { fieldManager, providerWorkload } from "./workload.ts";
+
+export const providerFinalizer = "provider.infra.virtrigaud.io/finalizer";
+
+const conflictPauseMs = 50;
+
+type Status = NonNullable<Provider["status"]>;
+
+/** What is remembered of a Provider between reconciles; a new process finds it out again. */
+interface Memory {
+  readonly uid: string;
+  health: HealthState;
+  checkedGeneration: number | undefined;
+  nextCheckAtMs: number;
+  /** Since when the connection is refused; only then is it worth to look at the port. */
+  refusedSinceMs: number | undefined;
+  available: boolean;
+  /** What was applied last, and the Deployment's generation after it. */
+  applied: { readonly digest: string; readonly generation: number | undefined } | undefined;
+}
+
+/** Keeps a Provider's workload, its health and its connection as its object says. */
+export function createProviderReconciler(
+  manager: ManagerContext,
+): (request: Request, context: ReconcileContext<Provider>) => Promise<Result> {
+  const { resources, informers, pool, clock, events } = manager;
+  const memories = new Map<string, Memory>();
+
+  function forget(key: string): void {
+    memories.delete(key);
+    pool.remove(key);
+  }
+
+  function memoryOf(provider: Provider): Memory {
+    const key = providerKey(provider);
+    const known = memories.get(key);
+    if (known?.uid === provider.metadata.uid) return known;
+    const fresh: Memory = {
+      uid: provider.metadata.uid,
+      health: { healthy: provider.status?.healthy, failures: 0, successes: 0 },
+      checkedGeneration: undefined,
+      nextCheckAtMs: 0,
+      refusedSinceMs: undefined,
+      available: false,
+      applied: undefined,
+    };
+    memories.set(key, fresh);
+    return fresh;
+  }
+
+  async function reconcile(request: Request, context: ReconcileContext<Provider>): Promise<Result> {
+    const provider = informers.providers.get(request.namespace, request.name);
+    if (provider === undefined) {
+      forget(`${request.namespace}/${request.name}`);
+      return done();
+    }
+    const users = informers.virtualMachines.byIndex("provider", providerKey(provider));
+    if (provider.metadata.deletionTimestamp !== undefined && users.length === 0) {
+      await releaseProvider(provider, context);
+      return done();
+    }
+    const draft: Draft = { provider, status: { ...provider.status }, nowMs: clock.now() };
+    draft.status.connectedVMs = users.length;
+    draft.status.observedGeneration = provider.metadata.generation;
+    if (provider.metadata.deletionTimestamp === undefined) dropCondition(draft, "DeletionBlocked");
+    else {
+      const names = users.slice(0, 5).map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+      const more = users.length > names.length ? ` and ${users.length - names.length} more` : "";
+      const message = `VirtualMachines still refer to it: ${names.join(", ")}${more}; delete them first`;
+      setCondition(draft, { type: "DeletionBlocked", status: "True", reason: "InUse", message });
+    }
+    let result: Result;
+    try {
+      supportedType(provider);
+      result = await serve(draft, context);
+    } catch (thrown) {
+      context.signal.throwIfAborted();
+      // Someone changed the object in between; what they wrote is on its way here.
+      if (isKubeError(thrown, "conflict")) return again(conflictPauseMs);
+      const error = classify(thrown);
+      if (error.outcome === "error") {
+        countError(manager, error);
+        throw thrown;
+      }
+      refuse(draft, error);
+      // Nothing but a change of the object helps, and that comes by itself.
+      result = terminal(thrown);
+    }
+    await writeStatus(draft, context);
+    if (draft.failedCheck !== undefined) throw draft.failedCheck.thrown;
+    return result;
+  }
+
+  /** The object cannot be acted on as it is. Said and counted once per generation. */
+  function refuse(draft: Draft, error: Classified): void {
+    const { provider } = draft;
+    const reason = error.reason === "Unsupported" ? "UnsupportedType" : error.reason;
+    const before = findCondition(provider.status?.conditions, "Ready");
+    const isNews = before?.reason !== reason || before.observedGeneration !== provider.metadata.generation;
+    forget(providerKey(provider));
+    draft.status.healthy = false;
+    setCondition(draft, { type: "Ready", status: "False", reason, message: error.message });
+    if (!isNews) return;
+    countError(manager, error);
+    events.record(provider, { type: "Warning", reason, message: error.message });
+  }
+
+  async function serve(draft: Draft, context: ReconcileContext<Provider>): Promise<Result> {
+    const memory = memoryOf(draft.provider);
+    const intervalMs = parseDuration(draft.provider.spec.healthCheck?.interval ?? "30s", "spec.healthCheck.interval");
+    const timeoutMs = parseDuration(draft.provider.spec.healthCheck?.timeout ?? "10s", "spec.healthCheck.timeout");
+    await addFinalizer(draft, context);
+    await applyWorkload(draft.provider, memory, context);
+    const deployment = informers.deployments.get(draft.provider.metadata.namespace, workloadName(draft.provider));
+    const { runtime, condition } = runtimeStatus(draft.provider, deployment);
+    draft.status.runtime = runtime;
+    setCondition(draft, condition);
+    const ignored = ignoredProviderFields(draft.provider);
+    if (ignored.length === 0) dropCondition(draft, "FieldsIgnored");
+    else
+      setCondition(draft, {
+        type: "FieldsIgnored",
+        status: "True",
+        reason: "NotImplemented",
+        message: ignored.join(", "),
+      });
+
+    const handle = pool.get(draft.provider);
+    const available = (runtime.availableReplicas ?? 0) > 0;
+    const cameUp = available && !memory.available;
+    // A pod that has just become ready is a new peer: what its predecessor did wrong is not held against it.
+    if (cameUp && memory.health.healthy !== true) handle.renew();
+    memory.available = available;
+
+    if (draft.provider.spec.healthCheck?.enabled === false) {
+      delete draft.status.healthy;
+      const status = available ? "True" : "False";
+      setCondition(draft, { ...condition, type: "Ready", status });
+      return done();
+    }
+    if (await isCheckDue(draft, memory, { cameUp, handle, signal: context.signal })) {
+      await checkTls(draft, context);
+      await check(draft, memory, handle, { signal: context.signal, timeoutMs });
+      memory.nextCheckAtMs = clock.now() + intervalMs;
+      memory.checkedGeneration = draft.provider.metadata.generation;
+    }
+    const untilCheckMs = Math.max(1, memory.nextCheckAtMs - clock.now());
+    if (memory.refusedSinceMs === undefined) return again(untilCheckMs);
+    return again(Math.min(untilCheckMs, pollDelay(clock.now() - memory.refusedSinceMs)));
+  }
+
+  /** Besides every interval: after a change, when the pod has become ready, and when a port that was closed opens. */
+  async function isCheckDue(
+    { provider, nowMs }: Draft,
+    memory: Memory,
+    options: { readonly cameUp: boolean; readonly handle: ProviderHandle; readonly signal: AbortSignal },
+  ): Promise<boolean> {
+    if (nowMs >= memory.nextCheckAtMs || memory.checkedGeneration !== provider.metadata.generation) return true;
+    if (memory.health.healthy === true && memory.refusedSinceMs === undefined) return false;
+    if (options.cameUp) return true;
+    if (memory.refusedSinceMs === undefined || options.handle.breakerState === "open") return false;
+    return accepts(options.handle.address, { signal: options.signal, timeoutMs: 200 });
+  }
+
+  async function check(
+    draft: Draft,
+    memory: Memory,
+    handle: ProviderHandle,
+    options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+  ): Promise<void> {
+    const { provider } = draft;
+    const { failureThreshold = 3, successThreshold = 1 } = provider.spec.healthCheck ?? {};
+    const result = await checkProvider(handle, options);
+    const before = memory.health.healthy;
+    memory.health = afterCheck(memory.health, result.ok, { failures: failureThreshold, successes: successThreshold });
+    draft.status.healthy = memory.health.healthy === true;
+    draft.status.lastHealthCheck = timestamp(clock.now());
+    if (result.ok) {
+      memory.refusedSinceMs = undefined;
+      if (result.capabilities !== undefined) {
+        draft.status.reportedCapabilities = reportedCapabilities(result.capabilities);
+        draft.status.capabilities = capabilityNames(result.capabilities);
+      }
+    } else {
+      draft.failedCheck = result;
+      countError(manager, result.error);
+      memory.refusedSinceMs =
+        result.error.reason === "ConnectionFailed" ? (memory.refusedSinceMs ?? clock.now()) : undefined;
+    }
+    // Below the threshold a failure changes nothing that others act on.
+    if (!result.ok && memory.health.healthy === true) return;
+    const waiting = result.ok && memory.health.healthy !== true;
+    const verdict: Omit<ConditionInput, "type"> = waiting
+      ? {
+          status: "False",
+          reason: "Recovering",
+          message: `${memory.health.successes} of ${successThreshold} checks passed`,
+        }
+      : result.ok
+        ? { status: "True", reason: "Healthy", message: result.message || "the provider answers" }
+        : { status: "False", reason: result.error.reason, message: result.error.message };
+    const known = findCondition(provider.status?.conditions, "ProviderAvailable");
+    setCondition(draft, { type: "ProviderAvailable", ...verdict });
+    setCondition(draft, { type: "Ready", ...verdict });
+    if (result.ok && before !== true && memory.health.healthy === true) {
+      events.record(provider, { type: "Normal", reason: "Healthy", message: `connected to ${handle.address}` });
+    } else if (!result.ok && (before === true || known?.reason !== result.error.reason)) {
+      events.record(provider, { type: "Warning", reason: result.error.reason, message: result.error.message });
+    }
+  }
+
+  async function checkTls(draft: Draft, context: ReconcileContext<Provider>): Promise<void> {
+    const name = tlsSecretName(draft.provider);
+    if (name === undefined) {
+      const message = "spec.runtime.service.tls.enabled is false: requests travel in plaintext";
+      return setCondition(draft, { type: "TLSReady", status: "True", reason: "Plaintext", message });
+    }
+    const { namespace } = draft.provider.metadata;
+    const secret = await resources.secrets.find({ namespace, name }, { signal: context.signal });
+    const lacking = ["tls.crt", "tls.key", "ca.crt"].filter((key) => secret?.data?.[key] === undefined);
+    if (lacking.length === 0) {
+      const message = `Secret ${name} has a certificate`;
+      return setCondition(draft, { type: "TLSReady", status: "True", reason: "SecretFound", message });
+    }
+    const message =
+      secret === undefined
+        ? `Secret ${namespace}/${name} does not exist; it must hold tls.crt, tls.key and ca.crt`
+        : `Secret ${namespace}/${name} lacks ${lacking.join(", ")}`;
+    setCondition(draft, { type: "TLSReady", status: "False", reason: "SecretIncomplete", message });
+  }
+
+  async function applyWorkload(
+    provider: Provider,
+    memory: Memory,
+    { signal }: ReconcileContext<Provider>,
+  ): Promise<void> {
+    const workload = providerWorkload(provider);
+    const digest = createHash("sha256").update(JSON.stringify(workload)).digest("base64url");
+    const { namespace, name } = workload.deployment.metadata;
+    const current = informers.deployments.get(namespace, name);
+    const { applied } = memory;
+    // Another generation means that someone else changed what is ours.
+    if (applied?.digest === digest && current !== undefined && current.metadata.generation === applied.generation)
+      return;
+    const key = { namespace: provider.metadata.namespace, name };
+    const options = { type: "apply", fieldManager, force: true, signal } as const;
+    await resources.services.patch(key, workload.service, options);
+    const deployment = await resources.deployments.patch(key, workload.deployment, options);
+    informers.deployments.observe(deployment);
+    memory.applied = { digest, generation: deployment.metadata.generation };
+  }
+
+  async function addFinalizer(draft: Draft, context: ReconcileContext<Provider>): Promise<void> {
+    const { metadata } = draft.provider;
+    if (metadata.finalizers?.includes(providerFinalizer) === true || metadata.deletionTimestamp !== undefined) return;
+    const finalizers = [...(metadata.finalizers ?? []), providerFinalizer];
+    const body = { metadata: { resourceVersion: metadata.resourceVersion, finalizers } };
+    draft.provider = await resources.providers.patch(metadata, body, {
+      type: "merge",
+      fieldManager,
+      signal: context.signal,
+    });
+    context.observe(draft.provider);
+  }
+
+  async function releaseProvider(provider: Provider, context: ReconcileContext<Provider>): Promise<void> {
+    const { metadata } = provider;
+    forget(providerKey(provider));
+    if (metadata.finalizers?.includes(providerFinalizer) !== true) return;
+    const finalizers = metadata.finalizers.filter((name) => name !== providerFinalizer);
+    const body = { metadata: { resourceVersion: metadata.resourceVersion, finalizers } };
+    try {
+      context.observe(
+        await resources.providers.patch(metadata, body, { type: "merge", fieldManager, signal: context.signal }),
+      );
+    } catch (error) {
+      if (!isKubeError(error, "not_found")) throw error;
+    }
+  }
+
+  async function writeStatus(draft: Draft, context: ReconcileContext<Provider>): Promise<void> {
+    const patch = statusPatch(draft.provider.status, draft.status);
+    if (patch === undefined) return;
+    const { metadata } = draft.provider;
+    const options = { type: "merge", subresource: "status", fieldManager, signal: context.signal } as const;
+    try {
+      context.observe(await resources.providers.patch(metadata, { status: patch }, options));
+    } catch (error) {
+      if (!isKubeError(error, "not_found")) throw error;
+    }
+  }
+
+  return reconcile;
+}
+
+interface Draft {
+  provider: Provider;
+  readonly status: Status;
+  readonly nowMs: number;
+  /** The reconcile ends with its error, once the status is written. */
+  failedCheck?: { readonly thrown: unknown };
+}
+
+function setCondition(draft: Draft, input: ConditionInput): void {
+  const context = { generation: draft.provider.metadata.generation, nowMs: draft.nowMs };
+  draft.status.conditions = withCondition(draft.status.conditions, input, context);
+}
+
+function dropCondition(draft: Draft, type: string): void {
+  if (findCondition(draft.status.conditions, type) === undefined) return;
+  draft.status.conditions = withoutCondition(draft.status.conditions, type);
+}

@@ -1,0 +1,329 @@
+import type { ProviderType } from "@almanac/catalog";
+import { ProviderError } from "@almanac/provider";
+import type { ReconcileContext } from "@almanac/controller";
+import type { VirtualMachine } from "../api/virtual-machine.ts";
+import { timestamp } from "../conditions.ts";
+import { countError } from "../context.ts";
+import type { ManagerContext } from "../context.ts";
+import { ManagerError, classify, wasNeverSent } from "../error.ts";
+import type { Classified } from "../error.ts";
+import type { ProviderHandle } from "../provider/pool.ts";
+import type { Desired } from "./desired.ts";
+import { forgetFailures, taskField, taskOf } from "./journal.ts";
+import type { Attempt, Journal, Mutation } from "./journal.ts";
+import { countOperation } from "./measure.ts";
+import { nextFailure } from "./plan.ts";
+import type { Observed } from "./plan.ts";
+import { createRequest, powerRequest, powerStateOf, reconfigureRequest } from "./requests.ts";
+import type { Session } from "./session.ts";
+import type { StatusInput } from "./status.ts";
+import { readUserData } from "./user-data.ts";
+import type { UserData } from "./user-data.ts";
+
+/** The provider of a machine, ready to be asked. */
+export interface Peer {
+  readonly handle: ProviderHandle;
+  readonly type: ProviderType;
+  readonly name: string;
+}
+
+/** How an attempt ended badly in this reconcile. */
+export interface FailedAttempt {
+  readonly error: Classified;
+  readonly thrown: unknown;
+}
+
+/** The operations on one machine within one reconcile: each attempt is begun, kept, sent, followed, kept again and only then counted. */
+export interface Operations {
+  /** Undefined until asked for since the last change. */
+  observed: Observed | undefined;
+  readonly task: string | undefined;
+  readonly pendingId: string | undefined;
+  readonly failed: FailedAttempt | undefined;
+  readonly reconfigured: StatusInput["reconfigured"];
+  /** Keeps the attempt on the object, then sends its request. */
+  begin(attempt: Omit<Attempt, "startedAtMs" | "previousTask">): Promise<void>;
+  /** Sends the request of the attempt under way again: whether it was sent is not known. */
+  resume(): Promise<void>;
+  /** Asks for the task of the attempt under way; true when it has ended. */
+  poll(): Promise<boolean>;
+  /** One DescribeVM, counted as an attempt of its own. */
+  describe(): Promise<Observed>;
+}
+
+interface OperationsOptions {
+  readonly manager: ManagerContext;
+  readonly session: Session;
+  readonly context: ReconcileContext<VirtualMachine>;
+  readonly peer: () => Peer;
+  readonly desired: () => Desired;
+}
+
+const noUserData: UserData = { text: "", type: "cloud-init", metaData: "" };
+
+/** A task that runs longer has been forgotten by everybody. */
+const longestAttemptMs = 3_600_000;
+
+export function createOperations(options: OperationsOptions): Operations {
+  const { manager, session, context } = options;
+  const { clock } = manager;
+  const { signal } = context;
+  let task = session.journal.attempt === undefined ? undefined : taskOf(session.vm, session.journal.attempt);
+  let pendingId: string | undefined;
+  let failed: FailedAttempt | undefined;
+  let reconfigured: StatusInput["reconfigured"];
+
+  function keep(journal: Journal): void {
+    session.journal = journal;
+  }
+
+  function idOf(): string {
+    const id = session.journal.id ?? pendingId ?? session.vm.status?.id;
+    if (id === undefined || id === "")
+      throw new ManagerError("unexpected_state", "the provider gave the machine no id");
+    return id;
+  }
+
+  /** Before anything is begun: a Secret that is missing is no attempt. */
+  async function userDataFor(operation: Mutation): Promise<UserData> {
+    if (operation !== "Create" && operation !== "Reconfigure") return noUserData;
+    return readUserData(session.vm, manager.resources.secrets, signal);
+  }
+
+  /** Resolves with the task, or undefined when the operation is done. */
+  async function request(attempt: Attempt, userData: UserData): Promise<string | undefined> {
+    const { handle } = options.peer();
+    const call = { signal };
+    switch (attempt.operation) {
+      case "Create": {
+        const answer = await handle.call("createVM", createRequest(options.desired(), userData), call);
+        pendingId = answer.id;
+        return answer.task?.id;
+      }
+      case "Reconfigure": {
+        const wish = reconfigureRequest(idOf(), options.desired(), userData);
+        return (await handle.call("reconfigureVM", wish, call)).task?.id;
+      }
+      case "Power": {
+        const { power = "On" } = attempt;
+        const gracefulMs = power === "ShutdownGraceful" ? options.desired().gracefulMs : 0;
+        return (await handle.call("powerVM", powerRequest(idOf(), power, gracefulMs), call)).task?.id;
+      }
+      case "Delete":
+        try {
+          return (await handle.call("deleteVM", { id: idOf() }, call)).task?.id;
+        } catch (thrown) {
+          // What is gone needs no deletion.
+          if (thrown instanceof ProviderError && thrown.code === "NOT_FOUND") return undefined;
+          throw thrown;
+        }
+    }
+  }
+
+  async function send(userData: UserData): Promise<void> {
+    const attempt = underway();
+    try {
+      task = (await request(attempt, userData)) || undefined;
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return fail(attempt, thrown);
+    }
+    if (task === undefined) await succeed(attempt);
+  }
+
+  async function poll(): Promise<boolean> {
+    const attempt = underway();
+    const { handle } = options.peer();
+    let state: { readonly done: boolean; readonly error: string };
+    try {
+      state = await handle.call("taskStatus", { task: { id: task as string } }, { signal });
+    } catch (thrown) {
+      if (!(thrown instanceof ProviderError && thrown.code === "NOT_FOUND")) throw thrown;
+      await resolveLost(attempt);
+      return true;
+    }
+    if (!state.done) {
+      if (clock.now() - attempt.startedAtMs < longestAttemptMs) return false;
+      fail(attempt, new ManagerError("task_timeout", `${attempt.operation} did not end within an hour`));
+    } else if (state.error !== "") fail(attempt, new ManagerError("task_failed", state.error));
+    else await succeed(attempt);
+    return true;
+  }
+
+  /** The provider does not know the task: only the machine itself can tell whether it took effect. */
+  async function resolveLost(attempt: Attempt): Promise<void> {
+    const seen = await describe();
+    const tookEffect = {
+      Create: () => seen.exists,
+      Delete: () => !seen.exists,
+      Power: () => seen.exists && (attempt.power === "On") === (seen.power === "On"),
+      // Nothing tells the shape of a machine; asking again is harmless.
+      Reconfigure: () => false,
+    }[attempt.operation]();
+    if (tookEffect) return succeed(attempt);
+    fail(
+      attempt,
+      new ManagerError("task_lost", `the provider forgot the task of ${attempt.operation}, which had no effect`),
+    );
+  }
+
+  async function succeed(attempt: Attempt): Promise<void> {
+    const { attempt: _ended, failures, ...rest } = session.journal;
+    const cleared: Journal = { ...rest, ...forgetFailures(failures, attempt.operation) };
+    const applied = attempt.digest === undefined ? {} : { applied: attempt.digest };
+    switch (attempt.operation) {
+      case "Create": {
+        const { uncertain: _known, ...known } = cleared;
+        keep({ ...known, ...applied, id: idOf() });
+        break;
+      }
+      case "Reconfigure": {
+        keep({ ...cleared, ...applied });
+        const at = timestamp(clock.now());
+        reconfigured = {
+          condition: { status: "True", reason: "Reconfigured", message: "the machine has the wished shape" },
+          at,
+        };
+        break;
+      }
+      case "Power": {
+        const { poweredOnAtMs: _on, shutdownAtMs: _off, ...calm } = cleared;
+        if (attempt.power === "On") keep({ ...calm, poweredOnAtMs: attempt.startedAtMs });
+        else if (attempt.power === "ShutdownGraceful") keep({ ...calm, shutdownAtMs: attempt.startedAtMs });
+        else keep(calm);
+        break;
+      }
+      case "Delete": {
+        // The object goes only when the hypervisor says that the machine has.
+        const seen = await describe();
+        if (seen.exists) {
+          return fail(attempt, new ManagerError("unexpected_state", "the machine still exists after its deletion"));
+        }
+        const { id: _gone, ...without } = cleared;
+        keep(without);
+      }
+    }
+    endAttempt(attempt, "success");
+  }
+
+  function fail(attempt: Attempt, thrown: unknown): void {
+    const error = explained(attempt, classify(thrown));
+    const now = { nowMs: clock.now(), generation: session.vm.metadata.generation };
+    const { attempt: _ended, ...rest } = session.journal;
+    const failures = {
+      ...rest.failures,
+      [attempt.operation]: nextFailure(rest.failures?.[attempt.operation], now, manager.random),
+    };
+    const unanswered = attempt.operation === "Create" && error.outcome === "error" && !wasNeverSent(thrown);
+    keep({ ...rest, failures, ...(unanswered ? { uncertain: true } : {}) });
+    failed = { error, thrown };
+    if (attempt.operation === "Reconfigure") {
+      reconfigured = { condition: { status: "False", reason: error.reason, message: error.message }, at: undefined };
+    }
+    endAttempt(attempt, error.outcome);
+    session.afterCommit(() => {
+      countError(manager, error);
+      manager.events.record(session.vm, {
+        type: "Warning",
+        reason: `${attempt.operation}Failed`,
+        message: error.message,
+      });
+    });
+  }
+
+  function endAttempt(attempt: Attempt, outcome: "success" | "failure" | "error"): void {
+    const { type, name } = options.peer();
+    const durationSeconds = Math.max(0, clock.now() - attempt.startedAtMs) / 1000;
+    task = undefined;
+    operations.observed = undefined;
+    session.afterCommit(() => {
+      countOperation(manager.instruments, {
+        operation: attempt.operation,
+        type,
+        provider: name,
+        outcome,
+        durationSeconds,
+      });
+      context.logger.info("An operation ended", { operation: attempt.operation, outcome, durationSeconds });
+    });
+  }
+
+  function explained(attempt: Attempt, error: Classified): Classified {
+    if (attempt.operation !== "Create" || error.reason !== "AlreadyExists") return error;
+    const { name } = session.vm.metadata;
+    const message =
+      `the provider has a machine ${name} that belongs to another object (names are per provider, not per namespace); rename this one, ` +
+      `or annotate it with virtrigaud.io/adopt: "true" to take over a machine that belongs to nobody (${error.message})`;
+    return { ...error, message };
+  }
+
+  async function describe(): Promise<Observed> {
+    const { handle, type, name } = options.peer();
+    const startedAt = clock.monotonic();
+    const count = (outcome: "success" | "failure" | "error"): void => {
+      const durationSeconds = (clock.monotonic() - startedAt) / 1000;
+      countOperation(manager.instruments, { operation: "Describe", type, provider: name, outcome, durationSeconds });
+    };
+    try {
+      const answer = await handle.call("describeVM", { id: idOf() }, { signal });
+      count("success");
+      const { exists, ips, consoleUrl } = answer;
+      return { exists, power: powerStateOf(answer.powerState), ips: exists ? [...ips] : [], consoleUrl };
+    } catch (thrown) {
+      signal.throwIfAborted();
+      count(classify(thrown).outcome);
+      // Another implementation's way of saying exists=false.
+      if (thrown instanceof ProviderError && thrown.code === "NOT_FOUND") {
+        countError(manager, classify(thrown));
+        return { exists: false, power: undefined, ips: [], consoleUrl: "" };
+      }
+      throw thrown;
+    }
+  }
+
+  function underway(): Attempt {
+    const { attempt } = session.journal;
+    if (attempt === undefined) throw new ManagerError("unexpected_state", "no operation is under way");
+    return attempt;
+  }
+
+  const operations: Operations = {
+    observed: undefined,
+    get task() {
+      return task;
+    },
+    get pendingId() {
+      return session.journal.attempt?.operation === "Create"
+        ? (pendingId ?? (task === undefined ? undefined : session.vm.status?.id))
+        : undefined;
+    },
+    get failed() {
+      return failed;
+    },
+    get reconfigured() {
+      return reconfigured;
+    },
+    async begin(attempt) {
+      // Throws while there is nobody to ask, which is no attempt either.
+      options.peer();
+      const userData = await userDataFor(attempt.operation);
+      const previousTask = taskField(session.vm, attempt.operation);
+      const complete: Attempt = {
+        ...attempt,
+        startedAtMs: clock.now(),
+        ...(previousTask === undefined || previousTask === "" ? {} : { previousTask }),
+      };
+      task = undefined;
+      keep({ ...session.journal, attempt: complete });
+      await session.commit();
+      await send(userData);
+    },
+    async resume() {
+      options.peer();
+      await send(await userDataFor(underway().operation));
+    },
+    poll,
+    describe,
+  };
+  return operations;
+}

@@ -1,0 +1,358 @@
+import { again, done, failure } from "@almanac/controller";
+import type { ReconcileContext, Request, Result } from "@almanac/controller";
+import { isKubeError } from "@almanac/kube";
+import type { ProviderType } from "@almanac/catalog";
+import type { VirtualMachine } from "../api/virtual-machine.ts";
+import { findCondition } from "../conditions.ts";
+import { countError } from "../context.ts";
+import type { ManagerContext } from "../context.ts";
+import { ManagerError, classify } from "../error.ts";
+import { ignoredMachineFields } from "../ignored-fields.ts";
+import { isServing, supportedType } from "../provider/supported.ts";
+import { referenceKey } from "../resources.ts";
+import { desiredMachine } from "./desired.ts";
+import type { Desired } from "./desired.ts";
+import { finalizer, forceDeleteAnnotation } from "./journal.ts";
+import type { Journal } from "./journal.ts";
+import { countOperation } from "./measure.ts";
+import { createOperations } from "./operations.ts";
+import type { Operations, Peer } from "./operations.ts";
+import { plan, pollDelay } from "./plan.ts";
+import type { Step } from "./plan.ts";
+import { findReferences, findSources } from "./references.ts";
+import { createSession } from "./session.ts";
+import type { Session } from "./session.ts";
+import { isAsWished, machineStatus } from "./status.ts";
+import type { Problem } from "./status.ts";
+
+/** More steps in one go mean that two of them undo each other. */
+const mostSteps = 30;
+const conflictPauseMs = 50;
+/** For what no watch reports: a Secret that is missing. */
+const secretPauseMs = 10_000;
+/** For what a watch reports anyway. */
+const longPauseMs = 300_000;
+/** A provider that loses every machine at once must not be asked for new ones without a pause. */
+const vanishedPauseMs = 5_000;
+/** Failures in a row before a machine at rest is said to be unreachable. */
+const patience = 3;
+
+/** Signals that nothing can be done until the Provider serves. */
+class NotServing extends Error {}
+
+/** Brings machines to what their objects wish, through their providers. */
+export function createMachineReconciler(
+  manager: ManagerContext,
+): (request: Request, context: ReconcileContext<VirtualMachine>) => Promise<Result> {
+  return async (request, context) => {
+    const vm = manager.informers.virtualMachines.get(request.namespace, request.name);
+    if (vm === undefined) return done();
+    const deleting = vm.metadata.deletionTimestamp !== undefined;
+    if (deleting && vm.metadata.finalizers?.includes(finalizer) !== true) return done();
+    const reconcile = createMachineReconcile(manager, vm, context);
+    try {
+      return await reconcile.run();
+    } catch (thrown) {
+      context.signal.throwIfAborted();
+      // Someone changed the object in between; what they wrote is on its way here.
+      if (isKubeError(thrown, "conflict")) return again(conflictPauseMs);
+      // Gone in between.
+      if (isKubeError(thrown, "not_found")) return done();
+      return await reconcile.onError(thrown);
+    }
+  };
+}
+
+interface MachineReconcile {
+  run(): Promise<Result>;
+  /** Explains what was thrown, counts it, and gives it on. */
+  onError(thrown: unknown): Promise<Result>;
+}
+
+function createMachineReconcile(
+  manager: ManagerContext,
+  vm: VirtualMachine,
+  context: ReconcileContext<VirtualMachine>,
+): MachineReconcile {
+  const { informers, pool, clock, events } = manager;
+  const deleting = vm.metadata.deletionTimestamp !== undefined;
+  const session: Session = createSession(manager, vm, context);
+  const { providerRef } = vm.spec;
+  const provider = informers.providers.get(providerRef.namespace ?? vm.metadata.namespace, providerRef.name);
+  let desired: Desired | undefined;
+  let unmet: unknown;
+  let problem: Problem | undefined;
+  const operations: Operations = createOperations({
+    manager,
+    session,
+    context,
+    peer,
+    desired: () => {
+      if (desired === undefined) throw unmet;
+      return desired;
+    },
+  });
+
+  try {
+    desired = desiredMachine(vm, findReferences(vm, informers));
+  } catch (thrown) {
+    unmet = thrown;
+  }
+
+  function peer(): Peer {
+    if (provider === undefined) {
+      const key = referenceKey(providerRef, vm.metadata.namespace);
+      throw new ManagerError("dependency_not_found", `Provider ${key} does not exist`);
+    }
+    const type = supportedType(provider);
+    if (!isServing(provider)) throw new NotServing(`Provider ${provider.metadata.name} is not healthy`);
+    return { handle: pool.get(provider), type, name: provider.metadata.name };
+  }
+
+  async function run(): Promise<Result> {
+    if (deleting && vm.metadata.annotations?.[forceDeleteAnnotation] === "true") return abandonMachine();
+    for (let steps = 0; steps < mostSteps; steps++) {
+      const step = plan({
+        nowMs: clock.now(),
+        generation: vm.metadata.generation,
+        deleting,
+        journal: session.journal,
+        task: operations.task,
+        wish: desired,
+        observed: operations.observed,
+        reconfiguresOnline: provider?.status?.reportedCapabilities?.supportsReconfigureOnline !== false,
+      });
+      const result = await take(step);
+      if (result !== undefined) return result;
+      // What could not be carried out is not made better by asking for more.
+      if (operations.failed?.error.outcome === "error") return settle(again(manager.describeIntervalMs));
+    }
+    throw new ManagerError("unexpected_state", `the machine was not at rest after ${mostSteps} steps`);
+  }
+
+  /** Carries a step out. Undefined: plan again. */
+  async function take(step: Step): Promise<Result | undefined> {
+    switch (step.type) {
+      case "create":
+        await operations.begin({ operation: "Create", digest: wished().digest });
+        return undefined;
+      case "reconfigure":
+        await operations.begin({ operation: "Reconfigure", digest: wished().digest });
+        return undefined;
+      case "power":
+        await operations.begin({ operation: "Power", power: step.action });
+        return undefined;
+      case "delete":
+        await operations.begin({ operation: "Delete" });
+        return undefined;
+      case "resume":
+        await operations.resume();
+        return undefined;
+      case "poll":
+        if (await operations.poll()) return undefined;
+        return settle(again(pollDelay(clock.now() - (session.journal.attempt?.startedAtMs ?? 0))));
+      case "describe":
+        operations.observed = await operations.describe();
+        noteObservation();
+        return undefined;
+      case "abandon":
+        session.journal = withoutAttempt(session.journal);
+        return undefined;
+      case "vanished":
+        noteVanished();
+        return undefined;
+      case "release":
+        await session.commit({ release: true });
+        return done();
+      case "blocked":
+        return blocked();
+      case "wait":
+        return settle(again(step.afterMs));
+      case "rest":
+        return settle(again(manager.describeIntervalMs * (1 + manager.random() / 10)));
+    }
+  }
+
+  function wished(): Desired {
+    if (desired === undefined) throw unmet;
+    return desired;
+  }
+
+  function noteObservation(): void {
+    const { observed } = operations;
+    const { journal } = session;
+    if (observed?.exists !== true) return;
+    let next: Journal = journal;
+    // A machine of another manager has the shape it has; taking it over must not change it.
+    if (next.applied === undefined && desired !== undefined) next = { ...next, applied: desired.digest };
+    if (next.shutdownAtMs !== undefined && (observed.power === "Off" || desired?.power === "On")) {
+      const { shutdownAtMs: _heard, ...rest } = next;
+      next = rest;
+    }
+    const { poweredOnAtMs } = next;
+    if (poweredOnAtMs !== undefined && (observed.power !== "On" || observed.ips.length > 0)) {
+      const { poweredOnAtMs: _seen, ...rest } = next;
+      next = rest;
+      if (observed.power === "On") {
+        const seconds = Math.max(0, clock.now() - poweredOnAtMs) / 1000;
+        const { type } = peer();
+        session.afterCommit(() =>
+          manager.instruments.virtrigaud_ip_discovery_duration_seconds.record(seconds, { provider_type: type }),
+        );
+      }
+    }
+    session.journal = next;
+  }
+
+  function noteVanished(): void {
+    const { id, applied: _applied, poweredOnAtMs: _on, shutdownAtMs: _off, failures, ...rest } = session.journal;
+    const retryAtMs = clock.now() + vanishedPauseMs;
+    const create = { count: (failures?.Create?.count ?? 0) + 1, retryAtMs, generation: vm.metadata.generation };
+    session.journal = { ...rest, failures: { ...failures, Create: create } };
+    operations.observed = undefined;
+    const message = `the provider does not know ${id} any more; the machine is made again`;
+    problem = { reason: "Vanished", message, refused: false };
+    session.afterCommit(() => events.record(session.vm, { type: "Warning", reason: "Vanished", message }));
+  }
+
+  async function abandonMachine(): Promise<Result> {
+    const { id } = session.journal;
+    await session.commit({ release: true });
+    const message = `released without deleting ${id === undefined ? "anything" : `machine ${id}`}: ${forceDeleteAnnotation}`;
+    events.record(vm, { type: "Warning", reason: "ForceDeleted", message });
+    return done();
+  }
+
+  /** Something the object names is missing or cannot be used. Said and counted once. */
+  async function blocked(): Promise<Result> {
+    const error = classify(unmet);
+    const reason = error.reason === "Unsupported" ? "UnsupportedProvider" : error.reason;
+    const before = findCondition(session.vm.status?.conditions, "Ready");
+    const message = deleting
+      ? `${error.message}; create it, or annotate ${forceDeleteAnnotation}: "true" to give the machine up`
+      : error.message;
+    const isNews = before?.reason !== reason || before.message !== message;
+    problem = { reason, message, refused: true };
+    await session.commit();
+    await writeStatus(problem);
+    if (isNews) {
+      if (error.reason === "Unsupported" && provider !== undefined) refuseCreation();
+      countError(manager, error);
+      events.record(session.vm, { type: "Warning", reason, message });
+    }
+    return failure(unmet, { afterMs: longPauseMs });
+  }
+
+  /** An attempt that nobody can carry out ends before it begins, and counts under the type it was meant for. */
+  function refuseCreation(): void {
+    countOperation(manager.instruments, {
+      operation: "Create",
+      type: provider?.spec.type as ProviderType,
+      provider: providerRef.name,
+      outcome: "failure",
+      durationSeconds: 0,
+    });
+  }
+
+  /** Keeps what this reconcile found, then ends it with `calm`, or with what went wrong. */
+  async function settle(calm: Result): Promise<Result> {
+    const { failed } = operations;
+    await session.commit();
+    if (failed !== undefined) {
+      problem = {
+        reason: failed.error.reason,
+        message: failed.error.message,
+        refused: failed.error.outcome === "failure",
+      };
+    }
+    await writeStatus(problem ?? standingProblem());
+    if (failed === undefined) return calm;
+    if (failed.error.outcome === "error") throw new Settled(failed.thrown);
+    return failure(failed.thrown, { afterMs: calm.type === "again" ? calm.afterMs : longPauseMs });
+  }
+
+  /** While a failed operation waits for its next attempt, what it failed with stays to be read. */
+  function standingProblem(): Problem | undefined {
+    const ready = findCondition(session.vm.status?.conditions, "Ready");
+    const { attempt, failures } = session.journal;
+    if (failures === undefined || attempt !== undefined || ready?.status !== "False") return undefined;
+    if (isAsWished(session.journal, desired, operations.observed)) return undefined;
+    return { reason: ready.reason, message: ready.message, refused: session.vm.status?.phase === "Failed" };
+  }
+
+  async function writeStatus(cause: Problem | undefined): Promise<void> {
+    const before = findCondition(session.vm.status?.conditions, "Ready")?.status;
+    const status = machineStatus({
+      vm: session.vm,
+      journal: session.journal,
+      pendingId: operations.pendingId,
+      task: operations.task,
+      desired,
+      observed: operations.observed,
+      problem: cause,
+      ignored: ignoredMachineFields(vm, findSources(vm, informers)),
+      reconfigured: operations.reconfigured,
+      nowMs: clock.now(),
+    });
+    await session.writeStatus(status);
+    const ready = findCondition(status.conditions, "Ready");
+    if (ready?.status === "True" && before !== "True") {
+      events.record(session.vm, {
+        type: "Normal",
+        reason: "Ready",
+        message: `${ready.message} as ${session.journal.id}`,
+      });
+    }
+  }
+
+  async function onError(thrown: unknown): Promise<Result> {
+    if (thrown instanceof Settled) throw thrown.cause;
+    const error = classify(thrown);
+    // What was not kept is found out again by the next reconcile.
+    if (error.reason === "KubernetesApiError") {
+      countError(manager, error);
+      throw thrown;
+    }
+    await session.commit();
+    if (thrown instanceof NotServing) return waitForProvider(thrown);
+    if (thrown === unmet || isUnmet(thrown)) {
+      unmet = thrown;
+      const result = await blocked();
+      const pauseMs = provider === undefined ? longPauseMs : secretPauseMs;
+      return result.type === "failure" ? failure(thrown, { afterMs: pauseMs }) : result;
+    }
+    countError(manager, error);
+    // A machine that runs is not said to be unwell because one question went unanswered.
+    if (session.journal.id === undefined || context.retries + 1 >= patience) {
+      await writeStatus({ reason: error.reason, message: error.message, refused: error.outcome === "failure" });
+    }
+    if (error.outcome === "failure") return failure(thrown);
+    throw thrown;
+  }
+
+  async function waitForProvider(thrown: NotServing): Promise<Result> {
+    const ready = findCondition(session.vm.status?.conditions, "Ready");
+    // One at rest stays what it was found to be: its provider's outage is the Provider's to report.
+    const atRest = ready?.status === "True" && ready.observedGeneration === vm.metadata.generation && !deleting;
+    if (!atRest) await writeStatus({ reason: "ProviderNotReady", message: thrown.message, refused: false });
+    return again(longPauseMs);
+  }
+
+  return { run, onError };
+}
+
+/** Already kept, counted and said; only the controller needs to hear of it. */
+class Settled extends Error {
+  constructor(cause: unknown) {
+    super("settled", { cause });
+  }
+}
+
+/** The object, or what it names, has to change first. */
+function isUnmet(thrown: unknown): boolean {
+  return thrown instanceof ManagerError && (thrown.code === "dependency_not_found" || thrown.code === "invalid_spec");
+}
+
+function withoutAttempt({ attempt: _attempt, ...journal }: Journal): Journal {
+  return journal;
+}

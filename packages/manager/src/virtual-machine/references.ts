@@ -1,0 +1,67 @@
+import type { VirtualMachine } from "../api/virtual-machine.ts";
+import type { Informers } from "../context.ts";
+import { ManagerError } from "../error.ts";
+import type { MachineSources } from "../ignored-fields.ts";
+import { supportedType } from "../provider/supported.ts";
+import { referenceKey } from "../resources.ts";
+import type { References } from "./desired.ts";
+
+interface Reference {
+  readonly name: string;
+  readonly namespace?: string;
+}
+
+/** Indexers by which the machines that name an object are found when it changes. */
+export const referenceIndexers = {
+  provider: ({ metadata, spec }: VirtualMachine): string[] => [referenceKey(spec.providerRef, metadata.namespace)],
+  class: ({ metadata, spec }: VirtualMachine): string[] => [referenceKey(spec.classRef, metadata.namespace)],
+  image: ({ metadata, spec }: VirtualMachine): string[] =>
+    spec.imageRef === undefined ? [] : [referenceKey(spec.imageRef, metadata.namespace)],
+  network: ({ metadata, spec }: VirtualMachine): string[] =>
+    (spec.networks ?? []).flatMap(({ networkRef }) =>
+      networkRef === undefined ? [] : [referenceKey(networkRef, metadata.namespace)],
+    ),
+};
+
+/** What of the objects a machine names is there. */
+export function findSources(vm: VirtualMachine, informers: Informers): MachineSources {
+  const { namespace } = vm.metadata;
+  const { classRef, imageRef, networks = [] } = vm.spec;
+  return {
+    vmClass: informers.vmClasses.get(classRef.namespace ?? namespace, classRef.name),
+    image: imageRef === undefined ? undefined : informers.vmImages.get(imageRef.namespace ?? namespace, imageRef.name),
+    networks: networks.map(({ networkRef }) =>
+      networkRef === undefined
+        ? undefined
+        : informers.vmNetworkAttachments.get(networkRef.namespace ?? namespace, networkRef.name),
+    ),
+  };
+}
+
+/**
+ * The objects a machine names.
+ *
+ * @throws ManagerError `dependency_not_found` naming all that are missing, `unsupported_type` for a Provider that cannot be used.
+ */
+export function findReferences(vm: VirtualMachine, informers: Informers): References {
+  const { namespace } = vm.metadata;
+  const { providerRef, classRef, imageRef, networks = [] } = vm.spec;
+  const provider = informers.providers.get(providerRef.namespace ?? namespace, providerRef.name);
+  const found = findSources(vm, informers);
+  const missing: string[] = [];
+  const note = (kind: string, reference: Reference, object: unknown): void => {
+    if (object === undefined) missing.push(`${kind} ${referenceKey(reference, namespace)} does not exist`);
+  };
+  note("Provider", providerRef, provider);
+  note("VMClass", classRef, found.vmClass);
+  if (imageRef !== undefined) note("VMImage", imageRef, found.image);
+  for (const [index, { networkRef }] of networks.entries()) {
+    if (networkRef !== undefined) note("VMNetworkAttachment", networkRef, found.networks?.[index]);
+  }
+  // First, since the machine cannot be served whatever else appears.
+  const providerType = provider === undefined ? undefined : supportedType(provider);
+  if (provider === undefined || providerType === undefined || found.vmClass === undefined || missing.length > 0) {
+    throw new ManagerError("dependency_not_found", missing.join("; "));
+  }
+  return { provider, providerType, vmClass: found.vmClass, image: found.image, networks: found.networks ?? [] };
+}
