@@ -54,7 +54,7 @@ describe("predicates", () => {
   it("sees an annotation that was removed altogether", () => {
     const event = update({});
     const { annotations: _dropped, ...without } = base;
-    expect(traced({ ...event, object: { metadata: without } } as InformerEvent<KubeObject>)).toBe(true);
+    expect(traced({ ...event, object: { metadata: without } })).toBe(true);
   });
 
   it("let adds and deletes pass", () => {

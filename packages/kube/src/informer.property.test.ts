@@ -61,6 +61,11 @@ const operation = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat(20_000) }) },
 );
 
+function nextOf(faults: fc.Stream<Fault | null>): Fault | null {
+  const next = faults.next();
+  return next.done === true ? null : next.value;
+}
+
 describe("an informer", () => {
   // Invariants: it ends up equal to the server; per object, an add comes first, then updates, then a delete, then an add again; what a
   // handler is told never goes back to an older version.
@@ -76,7 +81,7 @@ describe("an informer", () => {
           const stop = new AbortController();
           let healed = false;
           api.fault = (request) =>
-            healed ? undefined : ((request.watch ? watchFaults : requestFaults).next().value ?? undefined);
+            healed ? undefined : (nextOf(request.watch ? watchFaults : requestFaults) ?? undefined);
           const resource = api.client({ clock, maxLineBytes: 50_000 }).resource<Thing>(things);
           const informer = createInformer<Thing>(resource, { clock, idleTimeoutMs: 60_000, random: () => 0 });
           const shown = new Map<string, Thing>();
