@@ -8,7 +8,7 @@ import { liqo } from "../liqo.ts";
 import { stack } from "../stack.ts";
 import { virtrigaud } from "../virtrigaud.ts";
 
-const root = new URL("../../../", import.meta.url);
+const root = new URL("../../../../", import.meta.url);
 const files = generateCatalogFiles();
 const catalogs: readonly Catalog[] = [virtrigaud, liqo, stack];
 const families = catalogs.flatMap((catalog) => Object.values(catalog.families));
@@ -101,7 +101,7 @@ describe("the Weaver registry", () => {
     const manifest = parse(files.find(({ path }) => path.endsWith("manifest.yaml"))?.text ?? "") as {
       semconv_version: string;
     };
-    const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
       version: string;
     };
     expect(manifest.semconv_version).toBe(version);
