@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Json } from "../schema/index.ts";
 import { parse as parseYaml } from "yaml";
+import { decodeProtobuf, protobufType } from "../protobuf/decode.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "../status.ts";
 
 /** Reads a whole body. Throws a 413 as soon as it is longer than `limitBytes`. */
@@ -22,11 +23,12 @@ export function mediaType(header: string | undefined, fallback: string): string 
   return type === "" ? fallback : type;
 }
 
-/** Reads an object sent as JSON or YAML. Throws a 415 for other types and a 400 for text that is neither. */
+/** Reads an object sent as JSON, YAML or protobuf. Throws a 415 for other types and a 400 for text that is neither. */
 export function parseObject(body: Buffer, contentType: string): Json {
   if (contentType === "application/json") return parseJson(body);
   if (contentType === "application/yaml") return parseYamlText(body);
-  throw unsupportedMediaType(["application/json", "application/yaml"]);
+  if (contentType === protobufType) return decodeProtobuf(body);
+  throw unsupportedMediaType(["application/json", "application/yaml", protobufType]);
 }
 
 export function parseJson(body: Buffer): Json {
