@@ -76,6 +76,11 @@ export function classify(thrown: unknown): Classified {
   const message = describeError(thrown);
   if (thrown instanceof ManagerError) return { ...own[thrown.code], counted: false, message };
   if (thrown instanceof ProviderError) {
+    // The breaker says how long it stays open, anew at every call; a condition that changed as often would be written as often.
+    if (thrown.reason === "CircuitOpen") {
+      const words = "the circuit breaker is open after repeated failures of the provider";
+      return { outcome: "error", reason: "CircuitOpen", counted: false, message: words };
+    }
     const isTls = thrown.code === "UNAVAILABLE" && !thrown.counted && thrown.reason === "ConnectionFailed";
     return {
       outcome: refusals.has(thrown.code) ? "failure" : "error",

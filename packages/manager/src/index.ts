@@ -12,3 +12,4 @@ export type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
 export type { VMSnapshot } from "./api/vm-snapshot.ts";
 export type { VMClone } from "./api/vm-clone.ts";
 export type { LeaderElectionOptions, Manager, ManagerOptions } from "./manager.ts";
+export type { BreakerOptions } from "./provider/pool.ts";

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { defaultTextMapGetter, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import { virtrigaud } from "@almanac/catalog";
 import type { Kind } from "@almanac/catalog";
@@ -282,14 +282,7 @@ const providerBecameUsable: Predicate<Provider> = (event) => {
 function operationContext(vm: VirtualMachine, telemetry: Telemetry): Context | undefined {
   const traceparent = vm.metadata.annotations?.[traceAnnotation];
   if (traceparent === undefined || readJournal(vm).attempt === undefined) return undefined;
-  const context = telemetry.propagator.extract(
-    ROOT_CONTEXT,
-    { traceparent },
-    {
-      get: (carrier, key) => (key === "traceparent" ? carrier.traceparent : undefined),
-      keys: (carrier) => Object.keys(carrier),
-    },
-  );
+  const context = telemetry.propagator.extract(ROOT_CONTEXT, { traceparent }, defaultTextMapGetter);
   return trace.getSpanContext(context) === undefined ? undefined : context;
 }
 

@@ -63,7 +63,7 @@ export function readJournal(vm: VirtualMachine): Journal {
   if (text === undefined) return inherited;
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Journal) : inherited;
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : inherited;
   } catch {
     return inherited;
   }

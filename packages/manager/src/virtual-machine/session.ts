@@ -1,4 +1,4 @@
-import { context as contexts } from "@opentelemetry/api";
+import { context as contexts, defaultTextMapSetter } from "@opentelemetry/api";
 import { isKubeError } from "@almanac/kube";
 import type { ReconcileContext } from "@almanac/controller";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
@@ -54,9 +54,7 @@ export function createSession(
       // The operation's trace is that of the reconcile that began it.
       if (attempt.startedAtMs !== before) {
         const carrier: Record<string, string> = {};
-        manager.telemetry.propagator.inject(contexts.active(), carrier, {
-          set: (target, key, value) => void (target[key] = value),
-        });
+        manager.telemetry.propagator.inject(contexts.active(), carrier, defaultTextMapSetter);
         changed[traceAnnotation] = carrier["traceparent"] ?? null;
       }
     } else if (known[traceAnnotation] !== undefined) changed[traceAnnotation] = null;
