@@ -9,7 +9,8 @@ import { tlsFromFlags } from "../tls-flags.ts";
 export async function conformance(address: string, flags: ConformanceFlags): Promise<void> {
   using shutdown = untilShutdown();
   const files = tlsFromFlags(flags, flags.insecure);
-  const tls = files === "insecure" || flags.serverName === undefined ? files : { ...files, serverName: flags.serverName };
+  const tls =
+    files === "insecure" || flags.serverName === undefined ? files : { ...files, serverName: flags.serverName };
   const report = await runConformance({
     address,
     tls,

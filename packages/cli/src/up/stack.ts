@@ -190,6 +190,8 @@ function startManagerProcess(
         ...["--tls-cert-file", join(folder.tls, "tls.crt")],
         ...["--tls-key-file", join(folder.tls, "tls.key")],
         ...["--tls-ca-file", join(folder.tls, "ca.crt")],
+        // Few, so that a newcomer sees a queue: the demo's machines are few as well.
+        ...["--concurrency", "2"],
         ...["--log-level", options.logLevel],
       ],
       log,

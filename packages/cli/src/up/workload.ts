@@ -88,8 +88,10 @@ export function createWorkload(options: WorkloadOptions): Workload {
       // Now and then many at once: a deployment rolls out.
       const many = random() < 0.3 ? 5 : 1;
       await Promise.all(Array.from({ length: many }, () => create(signal)));
-    } else if (dice < 0.5) await togglePower(signal);
-    else if (dice < 0.75) await resize(signal);
+    } else if (dice < 0.45) await togglePower(signal);
+    else if (dice < 0.6) await resize(pick(), signal);
+    // Everything at once, as when somebody changes a template: queues fill.
+    else if (dice < 0.75) await Promise.all(existing.map((name) => resize(name, signal)));
     else await remove(signal);
   }
 
@@ -126,8 +128,7 @@ export function createWorkload(options: WorkloadOptions): Workload {
     counts.powered++;
   }
 
-  async function resize(signal: AbortSignal): Promise<void> {
-    const name = pick();
+  async function resize(name: string, signal: AbortSignal): Promise<void> {
     const machine = await machines.get({ namespace, name }, { signal });
     const className = machine.spec.classRef.name === "small" ? "medium" : "small";
     await machines.patch({ namespace, name }, { spec: { classRef: { name: className } } }, { type: "merge", signal });
