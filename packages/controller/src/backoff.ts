@@ -8,7 +8,7 @@ export interface BackoffOptions {
 }
 
 /** Delay per key that doubles with every failure until it is forgotten. Memory grows with the keys that fail. */
-export interface KeyBackoff {
+interface KeyBackoff {
   next(key: string): number;
   failures(key: string): number;
   forget(key: string): void;

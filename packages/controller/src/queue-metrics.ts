@@ -15,14 +15,14 @@ export type QueueInstruments = Pick<
 >;
 
 /** What a queue reports about itself. Source: client-go, util/workqueue, metrics. */
-export interface QueueMetrics extends Disposable {
+interface QueueMetrics extends Disposable {
   added(): void;
   retried(): void;
   taken(waitedSeconds: number): void;
   finished(workedSeconds: number): void;
 }
 
-export interface QueueState {
+interface QueueState {
   readonly depth: number;
   /** When each key in work was taken, on the monotonic clock. */
   workingSinceMs(): Iterable<number>;

@@ -13,7 +13,7 @@ import { describeError } from "@almanac/core";
 import type { ReconcileOutcome } from "./result.ts";
 import type { Request } from "./watches.ts";
 
-export interface SpanStart {
+interface SpanStart {
   readonly request: Request;
   readonly waitedSeconds: number;
   readonly retries: number;
@@ -23,7 +23,7 @@ export interface SpanStart {
   readonly previous: SpanContext | undefined;
 }
 
-export interface ReconcileTracer {
+interface ReconcileTracer {
   /** The span and the context in which it is the active one. */
   start(start: SpanStart): { readonly span: Span; readonly context: Context };
   end(

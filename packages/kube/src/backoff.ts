@@ -1,4 +1,4 @@
-export interface Backoff {
+interface Backoff {
   /** Milliseconds to wait now; doubles with every call. */
   next(): number;
   reset(): void;

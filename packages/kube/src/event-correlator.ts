@@ -2,13 +2,13 @@ import type { Clock } from "@almanac/core";
 import { createTokenBucket, type TokenBucket } from "./token-bucket.ts";
 
 /** What is to be written for one occurrence; undefined: nothing. */
-export interface Correlated {
+interface Correlated {
   /** Occurrences with the same identity are counted in one Event. */
   readonly identity: string;
   readonly message: string;
 }
 
-export interface EventCorrelator {
+interface EventCorrelator {
   correlate(occurrence: {
     readonly object: string;
     readonly type: string;

@@ -3,7 +3,7 @@ import { systemClock, type Clock } from "@almanac/core";
 import type { Credentials, KubeAuth } from "./connection.ts";
 import { KubeError } from "./error.ts";
 
-export interface FileAuthOptions {
+interface FileAuthOptions {
   readonly tokenFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;

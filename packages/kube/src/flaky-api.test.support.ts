@@ -49,7 +49,7 @@ export type StreamFault =
   /** Every event twice, and now and then an old one again. */
   | "duplicate";
 
-export interface Seen {
+interface Seen {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;

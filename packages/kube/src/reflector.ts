@@ -14,7 +14,7 @@ export interface ReflectorHealth {
   lists: number;
 }
 
-export interface ReflectorOptions<T extends KubeObject> {
+interface ReflectorOptions<T extends KubeObject> {
   readonly resource: ResourceClient<T>;
   readonly cache: Cache<T>;
   readonly health: ReflectorHealth;

@@ -13,7 +13,7 @@ export interface Store<T extends KubeObject> {
   readonly size: number;
 }
 
-export interface StoreOptions<T> {
+interface StoreOptions<T> {
   readonly indexers?: Readonly<Record<string, (object: T) => readonly string[]>>;
   /** An indexer threw; the object is not in that index. */
   readonly onIndexError?: (index: string, key: string, error: unknown) => void;

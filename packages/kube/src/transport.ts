@@ -15,7 +15,7 @@ export interface Answer {
   close(): void;
 }
 
-export interface SendOptions {
+interface SendOptions {
   readonly mode: "whole" | "stream";
   readonly signal: AbortSignal;
   /** Until the whole answer is there; in mode `stream` until its headers. */
@@ -24,7 +24,7 @@ export interface SendOptions {
   readonly refresh: boolean;
 }
 
-export interface Transport {
+interface Transport {
   readonly server: string;
   /** One try. Rejects with KubeError for every answer but 2xx. */
   send(request: KubeRequest, options: SendOptions): Promise<Answer>;
