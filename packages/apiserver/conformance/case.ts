@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access -- answers are read as the JSON they are */
 import type { Body, Client, ServerUnderTest } from "./client.ts";
 import assert from "node:assert/strict";
 import { createClient } from "./client.ts";
@@ -8,7 +9,7 @@ export interface CaseContext extends Client {
   /** `/api/v1/namespaces/<own>`. */
   readonly core: string;
   /** Defines the kind Widget in a group of the case's own; returns its paths once it is served. */
-  defineWidget(change?: (definition: Body) => void): Promise<WidgetApi>;
+  readonly defineWidget: (change?: (definition: Body) => void) => Promise<WidgetApi>;
 }
 
 export interface WidgetApi {
@@ -17,7 +18,7 @@ export interface WidgetApi {
   /** Collection in the case's namespace. */
   readonly path: string;
   readonly definitionPath: string;
-  widget(name: string, spec?: Body): Body;
+  readonly widget: (name: string, spec?: Body) => Body;
 }
 
 /** One statement about the API, true of a real kube-apiserver too. */

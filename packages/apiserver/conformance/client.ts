@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-return -- answers are read as the JSON they are */
 import assert from "node:assert/strict";
 
 /** The server under test. `fetch` knows how to trust it. */
@@ -35,10 +36,16 @@ export interface Watch extends AsyncDisposable {
 }
 
 export interface Client {
-  call(method: string, path: string, body?: unknown, options?: CallOptions): Promise<Answer>;
+  readonly call: (method: string, path: string, body?: unknown, options?: CallOptions) => Promise<Answer>;
   /** Like `call`, and asserts the status. Returns the body. */
-  expect(status: number, method: string, path: string, body?: unknown, options?: CallOptions): Promise<Body>;
-  watch(path: string, options?: CallOptions): Promise<Watch>;
+  readonly expect: (
+    status: number,
+    method: string,
+    path: string,
+    body?: unknown,
+    options?: CallOptions,
+  ) => Promise<Body>;
+  readonly watch: (path: string, options?: CallOptions) => Promise<Watch>;
 }
 
 export function createClient({ url, token, fetch }: ServerUnderTest): Client {

@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-call -- answers are read as the JSON they are */
 import type { ConformanceCase } from "./case.ts";
 import assert from "node:assert/strict";
 import { configMap } from "./case.ts";

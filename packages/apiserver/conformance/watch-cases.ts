@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-argument -- answers are read as the JSON they are */
 import type { Watch, WatchLine } from "./client.ts";
 import type { ConformanceCase } from "./case.ts";
 import assert from "node:assert/strict";

@@ -52,6 +52,11 @@ export function textAt(object: Json | undefined, ...path: readonly string[]): st
   return typeof value === "string" ? value : "";
 }
 
+/** A JSON value as people would write it: strings bare, the rest as JSON. */
+export function show(value: Json | undefined): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+}
+
 /** The list at `path`, empty when it is missing or something else. */
 export function listAt(object: Json | undefined, ...path: readonly string[]): readonly Json[] {
   const value = at(object, ...path);

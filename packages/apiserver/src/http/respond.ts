@@ -1,7 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Json } from "../schema/index.ts";
 import type { StatusError } from "../status.ts";
-import { once } from "node:events";
 import { stringify } from "yaml";
 
 /** Sends a value as a complete answer. */
@@ -57,8 +56,20 @@ export async function sendPieces(
     chunk += piece;
     if (chunk.length < 1 << 18) continue;
     if (response.destroyed) return;
-    if (!response.write(chunk)) await Promise.race([once(response, "drain"), once(response, "close")]);
+    if (!response.write(chunk)) await drained(response);
     chunk = "";
   }
   response.end(chunk);
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    response.on("drain", done);
+    response.on("close", done);
+  });
 }

@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-call -- answers are read as the JSON they are */
 import type { ApiServer } from "../index.ts";
 import type { Watch, WatchLine } from "../../conformance/client.ts";
 import fc from "fast-check";

@@ -1,6 +1,6 @@
 import type { FieldError, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
-import { at, isObject, sameJson, textAt } from "../object.ts";
+import { at, isObject, sameJson, show, textAt } from "../object.ts";
 import { ageColumn, column, nameColumn } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
 import { forbiddenField, invalidValue, required } from "./field-errors.ts";
@@ -86,7 +86,7 @@ export const secretKind: Kind = defineBuiltin({
     const { stringData, ...rest } = next;
     const data: JsonObject = { ...(isObject(next.data) ? next.data : {}) };
     if (isObject(stringData)) {
-      for (const [key, value] of Object.entries(stringData)) data[key] = Buffer.from(String(value)).toString("base64");
+      for (const [key, value] of Object.entries(stringData)) data[key] = Buffer.from(show(value)).toString("base64");
     }
     const { data: _, ...bare } = rest;
     return { ...bare, ...(Object.keys(data).length === 0 ? {} : { data }), type: textAt(next, "type") || "Opaque" };

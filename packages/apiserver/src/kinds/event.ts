@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from "../schema/index.ts";
+import type { JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
 import { at, isObject, metaOf, textAt } from "../object.ts";
 import { age } from "../table/age.ts";
@@ -141,7 +141,7 @@ const toCore = new Map(renamed.map(([core, events]) => [events, core]));
 
 function rename(object: JsonObject, names: ReadonlyMap<string, string>, apiVersion: string): JsonObject {
   const result: JsonObject = {};
-  for (const [key, value] of Object.entries(object)) result[names.get(key) ?? key] = value as Json;
+  for (const [key, value] of Object.entries(object)) result[names.get(key) ?? key] = value;
   return { ...result, apiVersion };
 }
 

@@ -1,6 +1,6 @@
 import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
-import { at, isObject, listAt, textAt } from "../object.ts";
+import { at, isObject, listAt, show, textAt } from "../object.ts";
 import { ageColumn, column, nameColumn } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
 import { invalidValue, required } from "./field-errors.ts";
@@ -9,7 +9,7 @@ import { boolean, integer, intOrString, list, object, open, string, stringMap } 
 function portsOf(service: JsonObject): string {
   const ports = listAt(service, "spec", "ports").map((port) => {
     const node = at(port, "nodePort");
-    return `${String(at(port, "port"))}${typeof node === "number" && node > 0 ? `:${node}` : ""}/${textAt(port, "protocol")}`;
+    return `${show(at(port, "port"))}${typeof node === "number" && node > 0 ? `:${node}` : ""}/${textAt(port, "protocol")}`;
   });
   return ports.join(",") || "<none>";
 }
@@ -18,7 +18,7 @@ function selectorOf(service: JsonObject): string {
   const selector = at(service, "spec", "selector");
   if (!isObject(selector)) return "<none>";
   return Object.entries(selector)
-    .map(([key, value]) => `${key}=${String(value)}`)
+    .map(([key, value]) => `${key}=${show(value)}`)
     .sort()
     .join(",");
 }

@@ -17,6 +17,8 @@ export interface Lifecycle extends Disposable {
 }
 
 const sweepIntervalMs = 60_000;
+// Deleting ten thousand objects at once would keep every request waiting.
+const deletionsPerTurn = 200;
 
 export function createLifecycle(context: ServerContext): Lifecycle {
   const { store, registry, clock, logger } = context;
@@ -68,8 +70,8 @@ export function createLifecycle(context: ServerContext): Lifecycle {
   return {
     start() {
       for (const entry of store.collection(definitionCollection).sorted()) registry.define(entry.name, entry.object);
-      for (const [collection, { sorted }] of [...store.collections()]) {
-        for (const entry of sorted()) {
+      for (const [collection, objects] of [...store.collections()]) {
+        for (const entry of objects.sorted()) {
           const event: StoreEvent = {
             type: "ADDED",
             revision: entry.revision,
@@ -95,7 +97,7 @@ export function createLifecycle(context: ServerContext): Lifecycle {
 interface Work {
   readonly context: ServerContext;
   readonly owners: OwnerIndex;
-  enqueue(id: string, task: () => void): void;
+  readonly enqueue: (id: string, task: () => void) => void;
 }
 
 function onWrite(work: Work, collection: string, { type, entry }: StoreEvent): void {
@@ -227,13 +229,13 @@ function emptyNamespace(work: Work, name: string): void {
   const entry = entryAt(work, place);
   if (entry === undefined || metaOf(entry.object).deletionTimestamp === undefined) return;
   let left = 0;
+  let budget = deletionsPerTurn;
   for (const collection of new Set(registry.kinds.filter((kind) => kind.namespaced).map((kind) => kind.collection))) {
-    for (const content of store.collection(collection).sorted(name)) {
-      const inside = { collection, namespace: name, name: content.name };
-      if (metaOf(content.object).deletionTimestamp === undefined) remove(work, inside, "Background");
-      if (entryAt(work, inside) !== undefined) left++;
-    }
+    const contents = store.collection(collection).sorted(name);
+    budget -= removeContents(work, collection, contents, budget);
+    left += store.collection(collection).count(name);
   }
+  if (budget === 0 && left > 0) work.enqueue(`namespace ${name}`, () => emptyNamespace(work, name));
   if (left > 0) return;
   const spec = isObject(entry.object.spec) ? entry.object.spec : {};
   const finalizers = Array.isArray(spec.finalizers) ? spec.finalizers.filter((one) => one !== "kubernetes") : [];
@@ -247,11 +249,21 @@ function emptyDefinition(work: Work, name: string): void {
   if (entry === undefined || metaOf(entry.object).deletionTimestamp === undefined) return;
   if (!(metaOf(entry.object).finalizers ?? []).includes(cleanupFinalizer)) return;
   const collection = work.context.store.collection(name);
-  for (const content of collection.sorted()) {
-    if (metaOf(content.object).deletionTimestamp === undefined)
-      remove(work, { collection: name, namespace: content.namespace, name: content.name }, "Background");
-  }
+  const removed = removeContents(work, name, collection.sorted(), deletionsPerTurn);
   if (collection.size === 0) finish(work, place, entry, cleanupFinalizer);
+  else if (removed === deletionsPerTurn) work.enqueue(`definition ${name}`, () => emptyDefinition(work, name));
+}
+
+/** Deletes objects that are not being deleted yet, at most `most`. Returns how many. */
+function removeContents(work: Work, collection: string, contents: readonly Entry[], most: number): number {
+  let removed = 0;
+  for (const { namespace, name, object } of contents) {
+    if (removed === most) break;
+    if (metaOf(object).deletionTimestamp !== undefined) continue;
+    remove(work, { collection, namespace, name }, "Background");
+    removed++;
+  }
+  return removed;
 }
 
 /** Serves what definitions say, at once; gives names that have become free to those that waited for them. */

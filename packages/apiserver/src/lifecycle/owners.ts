@@ -42,7 +42,7 @@ export function createOwnerIndex(): OwnerIndex {
       places.set(meta.uid, place);
       for (const { uid } of ownersOf(meta)) {
         let group = dependents.get(uid);
-        if (group === undefined) dependents.set(uid, (group = new Map()));
+        if (group === undefined) dependents.set(uid, (group = new Map<string, Place>()));
         group.set(meta.uid, place);
       }
     },

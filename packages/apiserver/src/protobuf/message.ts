@@ -106,7 +106,10 @@ function map(number: number, content: Field): Field {
     number,
     read(value, before) {
       const entry = readMessage(asBytes(value), { key: text(1), value: content });
-      return { ...(before as JsonObject | undefined), [String(entry.key ?? "")]: entry.value ?? "" };
+      return {
+        ...(before as JsonObject | undefined),
+        [typeof entry.key === "string" ? entry.key : ""]: entry.value ?? "",
+      };
     },
   };
 }

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from "../schema/index.ts";
 import type { Target, WriteOptions } from "./context.ts";
 import { groupVersion } from "../kinds/kind.ts";
 import { decodeMetadata } from "../kinds/metadata.ts";
-import { at, isObject } from "../object.ts";
+import { at, isObject, show } from "../object.ts";
 import { badRequest } from "../status.ts";
 
 /**
@@ -21,12 +21,12 @@ export function decodeObject(target: Target, body: Json, options: WriteOptions):
   }
   if (body.kind !== undefined && body.kind !== kind.kind) {
     throw badRequest(
-      `${String(body.kind)} in version "${version.version}" cannot be handled as a ${kind.kind}: the kind in the data (${String(body.kind)}) does not match the expected kind (${kind.kind})`,
+      `${show(body.kind)} in version "${version.version}" cannot be handled as a ${kind.kind}: the kind in the data (${show(body.kind)}) does not match the expected kind (${kind.kind})`,
     );
   }
   if (body.apiVersion !== undefined && body.apiVersion !== apiVersion) {
     throw badRequest(
-      `the API version in the data (${String(body.apiVersion)}) does not match the expected API version (${apiVersion})`,
+      `the API version in the data (${show(body.apiVersion)}) does not match the expected API version (${apiVersion})`,
     );
   }
   const { apiVersion: _, kind: __, metadata: raw, ...content } = body;
@@ -66,8 +66,8 @@ function checkTypes(target: Target, object: JsonObject): void {
     const data = object[field];
     if (!isObject(data)) continue;
     for (const value of Object.values(data)) {
-      if (!isBase64(String(value)))
-        throw badRequest(`${prefix}illegal base64 data at input byte ${firstBadByte(String(value))}`);
+      if (!isBase64(show(value)))
+        throw badRequest(`${prefix}illegal base64 data at input byte ${firstBadByte(show(value))}`);
     }
   }
 }

@@ -3,7 +3,7 @@ import type { Entry } from "../store/entry.ts";
 import type { ServerContext, Target } from "./context.ts";
 import { cleanupFinalizer, definitionCollection, withCondition } from "../kinds/definition.ts";
 import { protectedNamespaces } from "../kinds/namespace.ts";
-import { at, isObject, listAt, metaOf, timestamp, withMeta } from "../object.ts";
+import { at, isObject, listAt, metaOf, show, timestamp, withMeta } from "../object.ts";
 import { badRequest, conflict, forbidden, notFound } from "../status.ts";
 import { isFinal } from "./write.ts";
 
@@ -20,7 +20,7 @@ export interface DeleteOptions {
 export function readDeleteOptions(body: JsonObject, query: URLSearchParams): DeleteOptions {
   const named = query.get("propagationPolicy") ?? at(body, "propagationPolicy");
   const orphan = query.get("orphanDependents") ?? at(body, "orphanDependents");
-  const propagation = named ?? (orphan === undefined ? undefined : String(orphan) === "true" ? "Orphan" : "Background");
+  const propagation = named ?? (orphan === undefined ? undefined : show(orphan) === "true" ? "Orphan" : "Background");
   if (
     propagation !== undefined &&
     propagation !== null &&

@@ -3,8 +3,9 @@ import type { Collection } from "../store/collection.ts";
 import type { Entry } from "../store/entry.ts";
 import type { ServerContext } from "./context.ts";
 import type { EntryMatch, Selection } from "./selection.ts";
+import type { StatusError } from "../status.ts";
 import { forbiddenField, notSupported } from "../kinds/field-errors.ts";
-import { badRequest, expired, invalid, StatusError, tooLargeResourceVersion } from "../status.ts";
+import { badRequest, expired, invalid, tooLargeResourceVersion } from "../status.ts";
 import { decodeContinue, encodeContinue } from "./continue-token.ts";
 
 export interface ListQuery {

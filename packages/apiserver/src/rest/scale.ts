@@ -3,7 +3,7 @@ import type { Json, JsonObject } from "../schema/index.ts";
 import type { ServerContext, Target, WriteOptions } from "./context.ts";
 import { invalidValue } from "../kinds/field-errors.ts";
 import { present } from "../kinds/kind.ts";
-import { at, isObject, metaOf, withMeta } from "../object.ts";
+import { at, isObject, metaOf, show, withMeta } from "../object.ts";
 import { jsonPatch, mergePatch } from "../patch/index.ts";
 import { badRequest, invalid, notFound } from "../status.ts";
 import { replaceObject } from "./write.ts";
@@ -80,6 +80,6 @@ function selectorOf(object: JsonObject): string | undefined {
   const labels = at(object, "spec", "selector", "matchLabels");
   if (!isObject(labels)) return undefined;
   return Object.entries(labels)
-    .map(([key, value]) => `${key}=${String(value)}`)
+    .map(([key, value]) => `${key}=${show(value)}`)
     .join(",");
 }

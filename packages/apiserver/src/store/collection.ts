@@ -7,6 +7,8 @@ export type EventListener = (event: StoreEvent) => void;
 /** All objects of one resource, with an index per namespace. */
 export interface Collection {
   readonly size: number;
+  /** Objects in one namespace. */
+  count(namespace: string): number;
   readonly history: History;
   get(namespace: string, name: string): Entry | undefined;
   /** Entries in key order, of one namespace or all. */
@@ -33,7 +35,7 @@ export function createCollection(history: History): Collection {
 
   function set(entry: Entry): void {
     let names = namespaces.get(entry.namespace);
-    if (names === undefined) namespaces.set(entry.namespace, (names = new Map()));
+    if (names === undefined) namespaces.set(entry.namespace, (names = new Map<string, Entry>()));
     if (!names.has(entry.name)) size++;
     names.set(entry.name, entry);
     forgetOrder(entry.namespace);
@@ -70,6 +72,7 @@ export function createCollection(history: History): Collection {
     get size() {
       return size;
     },
+    count: (namespace) => namespaces.get(namespace)?.size ?? 0,
     get: (namespace, name) => namespaces.get(namespace)?.get(name),
     sorted,
     sortedAt(revision, namespace) {

@@ -77,6 +77,8 @@ export async function createStore(options: StoreOptions): Promise<Store> {
     const type: EventType = removal ? "DELETED" : previous === undefined ? "ADDED" : "MODIFIED";
     const event: StoreEvent = { type, revision: next, entry, previous, frames: new Map() };
     target.apply(event);
+    // All who share the encoded lines have them now; kept in the history they would double its size.
+    event.frames.clear();
     for (const listener of commitListeners) listener(id, event);
     journal?.compactIfDue(next, collections);
     return entry;
