@@ -13,7 +13,7 @@ export interface MockConnection extends Disposable {
   use(method: ProviderMethod, op?: PowerOp): void;
 }
 
-export interface MockConnectionOptions {
+interface MockConnectionOptions {
   readonly hypervisor: MockHypervisor;
   readonly telemetry: Telemetry;
   readonly providerType: ProviderType;

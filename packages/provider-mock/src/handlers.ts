@@ -15,7 +15,7 @@ import type { MockConnection } from "./connection.ts";
 import type { MockHypervisor } from "./hypervisor.ts";
 import type { Operations } from "./operations.ts";
 
-export interface MockHandlersOptions {
+interface MockHandlersOptions {
   readonly hypervisor: MockHypervisor;
   readonly connection: MockConnection;
   readonly operations: Operations;
@@ -52,7 +52,7 @@ export function createMockHandlers(options: MockHandlersOptions): ProviderHandle
     return async (request, call) => {
       const delayMs = random.between(`rpcMs/${call.method}`, delays.rpcMs);
       if (delayMs > 0) await sleep(delayMs, { signal: call.signal, clock });
-      connection.use(call.method, "op" in request ? (request.op as PowerOp) : undefined);
+      connection.use(call.method, "op" in request ? request.op : undefined);
       injectFailure(call.method);
       return work(request, call);
     };

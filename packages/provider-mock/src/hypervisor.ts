@@ -85,7 +85,7 @@ export function createMockHypervisor(options: MockHypervisorOptions = {}): MockH
   const world: World = { state, settings, random, now: () => clock.now() };
   let outage = settings.outage;
 
-  if (options.isJournaled !== undefined) state.recover(options.isJournaled);
+  if (options.isJournaled !== undefined) state.recover((change) => options.isJournaled?.(change) ?? true);
 
   function apply(change: Change): void {
     // Before the record: a record of an export promises that its bytes are there.

@@ -276,13 +276,13 @@ describe("a mock provider that is killed again and again", () => {
       stdio: ["ignore", "pipe", "inherit"],
     });
     closing.push(() => void child.kill("SIGKILL"));
-    const [address] = (await once(child.stdout!, "data")) as [Buffer];
+    const [address] = (await once(child.stdout, "data")) as [Buffer];
     return { child, client: connect(address.toString().trim()) };
   }
 
   it("makes every VM exactly once for a manager that repeats what it does not know the end of", async () => {
     let { child, client } = await boot();
-    const names = [...Array(40).keys()].map((index) => `vm-${index}`);
+    const names = [...Array(24).keys()].map((index) => `vm-${index}`);
     const ids = new Map<string, string>();
     let finished = 0;
 
@@ -309,7 +309,7 @@ describe("a mock provider that is killed again and again", () => {
     const manager = (async () => {
       for (let from = 0; from < names.length; from += 4) await Promise.all(names.slice(from, from + 4).map(keep));
     })();
-    for (const goal of [5, 14, 25]) {
+    for (const goal of [5, 14]) {
       while (finished < goal) await wait(3);
       const gone = once(child, "exit");
       child.kill("SIGKILL");

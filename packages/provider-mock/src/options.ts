@@ -146,7 +146,7 @@ export function parseMockOptions(source: string | Readonly<Record<string, string
 function queryOf(endpoint: string): Record<string, string> {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
   if (url?.protocol !== "mock:") refuse("endpoint", endpoint, "mock:///?name=value&…");
-  return Object.fromEntries((url as URL).searchParams);
+  return Object.fromEntries(url.searchParams);
 }
 
 function isMethod(text: string | undefined): text is ProviderMethod {

@@ -65,7 +65,7 @@ export interface VmRecord extends Shape {
   readonly deleted?: true;
 }
 
-export interface ImageRecord {
+interface ImageRecord {
   readonly kind: "image";
   readonly id: string;
   readonly name: string;
@@ -75,7 +75,7 @@ export interface ImageRecord {
   readonly lastChange: LastChange;
 }
 
-export interface ExportRecord {
+interface ExportRecord {
   readonly kind: "export";
   readonly id: string;
   readonly url: string;
@@ -86,7 +86,7 @@ export interface ExportRecord {
   readonly lastChange: LastChange;
 }
 
-export interface ImportRecord {
+interface ImportRecord {
   readonly kind: "import";
   readonly disk: DiskRecord;
   readonly format: string;

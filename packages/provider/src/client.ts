@@ -1,5 +1,5 @@
 import { create, type Message } from "@bufbuild/protobuf";
-import { Client, type ClientUnaryCall, type ServiceError } from "@grpc/grpc-js";
+import { Client, type ServiceError } from "@grpc/grpc-js";
 import {
   channelOptions,
   clientCredentials,
@@ -74,12 +74,14 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
   const credentials = clientCredentials(options.tls, logger === undefined ? {} : { logger });
   const interceptor = createClientInterceptor(options.telemetry, {
     methodName: (path) => methodOfPath(path)?.paths.native.slice(1) ?? path.slice(1),
-    ...(options.onCall === undefined ? {} : { onCall: options.onCall }),
+    onCall: (record) => options.onCall?.(record),
   });
   const client = new Client(options.address, credentials, {
     ...channelOptions({ maxMessageBytes }),
     interceptors: [interceptor],
   });
+
+  const definitions = new Map(methods.map((entry) => [entry, methodDefinition(entry, service)]));
 
   const callOnce = async (entry: MethodDescription, request: object, call: CallOptions): Promise<Message> => {
     const deadlineMs = call.deadlineMs ?? deadlinesMs[entry.method] ?? entry.deadlineMs;
@@ -121,6 +123,8 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
   } as unknown as ProviderClient;
 }
 
+type Definition = ReturnType<typeof methodDefinition>;
+
 /** Carries an `ok=false` past the breaker. */
 class NotWell extends Error {
   readonly response: Message;
@@ -139,12 +143,12 @@ function countsForBreaker(thrown: unknown): boolean {
 function unary(
   client: Client,
   entry: MethodDescription,
-  service: ServiceName,
+  definition: Definition,
   request: Message,
   deadlineMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Message> {
-  const { path, requestSerialize, responseDeserialize } = methodDefinition(entry, service);
+  const { path, requestSerialize, responseDeserialize } = definition;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(
@@ -152,9 +156,9 @@ function unary(
       );
       return;
     }
-    let call: ClientUnaryCall | undefined;
-    const onAbort = (): void => call?.cancel();
-    call = client.makeUnaryRequest(
+    // The callback below runs after this function has returned, so `call` is there whenever it is needed.
+    const onAbort = (): void => call.cancel();
+    const call = client.makeUnaryRequest(
       path,
       requestSerialize,
       responseDeserialize,

@@ -4,7 +4,7 @@ import { ProviderError } from "./error.ts";
 export type JsonReader<T> = (value: unknown, path: string) => T;
 
 /** One reader per key; keys that are not listed are kept as they are. */
-export type JsonFields<T> = { readonly [K in keyof T]-?: JsonReader<NonNullable<T[K]>> };
+type JsonFields<T> = { readonly [K in keyof T]-?: JsonReader<NonNullable<T[K]>> };
 
 /**
  * Parses `text`, the content of the request field `field`. Blank text and `null` give `absent`.
@@ -30,7 +30,7 @@ function syntaxProblem(thrown: unknown): string {
 
 /** A JSON object with known keys. A key that is `null` counts as left out. */
 export function object<T extends object>(fields: JsonFields<T>): JsonReader<T> {
-  const readers = Object.entries(fields) as [string, JsonReader<unknown>][];
+  const readers = Object.entries<JsonReader<unknown>>(fields as Record<string, JsonReader<unknown>>);
   return (value, path) => {
     if (!isObject(value)) throw wrong(path, "an object", value);
     const result: Record<string, unknown> = { ...value };

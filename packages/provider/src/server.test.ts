@@ -47,7 +47,7 @@ afterEach(async () => {
 function handlers(given: Partial<ProviderHandlers>): ProviderHandlers {
   const refuse = () => Promise.reject(new ProviderError("UNIMPLEMENTED", "not offered"));
   const all = Object.fromEntries(methods.map((entry) => [entry.function, refuse]));
-  return { ...all, ...given } as unknown as Record<ProviderFunction, never> as ProviderHandlers;
+  return { ...all, ...given } as unknown as Record<ProviderFunction, never>;
 }
 
 async function serve(

@@ -8,7 +8,7 @@ import { file_almanac_provider_v1_provider } from "./gen/almanac/provider/v1/pro
 import { file_provider_v1_provider } from "./gen/provider/v1/provider_pb.ts";
 
 /** Health and reflection beside the provider services. */
-export interface StandardServices {
+interface StandardServices {
   /** What the health service answers for the server as a whole ("") and for both provider services. */
   setServing(serving: boolean): void;
   /** Ends the streams that would otherwise live as long as their client: health watches and reflection. */
@@ -36,8 +36,8 @@ export function addStandardServices(server: Server): StandardServices {
 
   const names = ["", ...Object.values(serviceNames)];
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, "SERVING" as const])));
-  health.addToServer(target as unknown as Server);
-  new ReflectionService(describedFiles()).addToServer(target as unknown as Server);
+  health.addToServer(target);
+  new ReflectionService(describedFiles()).addToServer(target);
 
   return {
     setServing(serving) {

@@ -114,7 +114,7 @@ function load<V>(file: string, descriptor: number, entries: Map<string, V>): num
         `line ${count} of ${file} is damaged; restore the file from a backup, or move it away to start empty`,
       );
     }
-    if ("v" in line) entries.set(line.k, line.v as V);
+    if ("v" in line) entries.set(line.k, line.v);
     else entries.delete(line.k);
   }
   return count;

@@ -11,7 +11,7 @@ export interface CaseContext {
   /** The service under test. */
   readonly client: ProviderClient;
   /** The other service name on the same server; skips the case when the peer does not serve it. */
-  other(): Promise<ProviderClient>;
+  readonly other: () => Promise<ProviderClient>;
   readonly address: string;
   readonly capabilities: ResponseOf<"getCapabilities">;
   readonly signal: AbortSignal;
@@ -22,15 +22,15 @@ export interface CaseContext {
   /** Suspends a VM behind the provider's back; undefined when the caller has no way to. */
   readonly suspend: ((vmId: string) => Promise<void>) | undefined;
   /** A name nobody else uses. */
-  name(): string;
+  readonly name: () => string;
   /** Creates a VM, waits until it is there and deletes it after the case. */
-  createVm(wishes?: VmWishes): Promise<CreatedVm>;
+  readonly createVm: (wishes?: VmWishes) => Promise<CreatedVm>;
   /** Deletes this VM after the case, too. */
-  cleanUp(vmId: string): void;
+  readonly cleanUp: (vmId: string) => void;
   /** Waits for the task of a reply, if it has one, and fails when the task failed. */
-  settle<T extends { readonly task?: { readonly id: string } | undefined }>(reply: Promise<T>): Promise<T>;
+  readonly settle: <T extends { readonly task?: { readonly id: string } | undefined }>(reply: Promise<T>) => Promise<T>;
   /** Asks again and again until the answer satisfies `isGood`. */
-  until<T>(what: string, ask: () => Promise<T>, isGood: (answer: T) => boolean): Promise<T>;
+  readonly until: <T>(what: string, ask: () => Promise<T>, isGood: (answer: T) => boolean) => Promise<T>;
 }
 
 /** One behaviour of the contract. */
@@ -39,7 +39,7 @@ export interface ConformanceCase {
   run(context: CaseContext): Promise<void>;
 }
 
-export interface VmWishes {
+interface VmWishes {
   readonly name?: string;
   /** undefined: an owner of its own; null: none. */
   readonly owner?: string | null;
@@ -47,7 +47,7 @@ export interface VmWishes {
   readonly tags?: readonly string[];
 }
 
-export interface CreatedVm {
+interface CreatedVm {
   readonly id: string;
   readonly name: string;
   readonly owner: string | null;
@@ -88,10 +88,7 @@ function shown(reply: unknown): string {
   return JSON.stringify(reply, (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value));
 }
 
-export interface ContextOptions extends Omit<
-  CaseContext,
-  "name" | "createVm" | "cleanUp" | "settle" | "until" | "suspend"
-> {
+interface ContextOptions extends Omit<CaseContext, "name" | "createVm" | "cleanUp" | "settle" | "until" | "suspend"> {
   readonly suspend?: CaseContext["suspend"];
   readonly prefix: string;
 }
