@@ -147,7 +147,7 @@ function prune(merged: JsonObject, claimed: Managers, last: FieldSet, type: Merg
   const formerly = named(last);
   const kept = union(setOf(without(formerly)), named(managed));
   const pruned = without(difference(mergedSet, kept));
-  return without(intersection(difference(mergedSet, setOf(pruned)), formerly));
+  return without(intersection(difference(mergedSet, union(setOf(pruned), kept)), formerly));
 }
 
 function conflictsOf(
