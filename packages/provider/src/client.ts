@@ -83,13 +83,15 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
 
   const definitions = new Map(methods.map((entry) => [entry, methodDefinition(entry, service)]));
 
+  let closed = false;
   const callOnce = async (entry: MethodDescription, request: object, call: CallOptions): Promise<Message> => {
+    if (closed) throw new ProviderError("CANCELLED", `${entry.method} was not sent: the client is closed`);
     const deadlineMs = call.deadlineMs ?? deadlinesMs[entry.method] ?? entry.deadlineMs;
     const run = async (): Promise<Message> => {
       const response = await unary(
         client,
         entry,
-        service,
+        definitions.get(entry) as Definition,
         create(entry.input, request as Record<string, unknown>),
         deadlineMs,
         call.signal,
@@ -117,6 +119,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
   return {
     ...functions,
     [Symbol.dispose]() {
+      closed = true;
       client.close();
       credentials[Symbol.dispose]();
     },

@@ -391,6 +391,9 @@ describe("createProviderClient", () => {
     const { server, connect } = await serve({ validate: () => Promise.resolve({ ok: true }) });
     const client = connect();
     await expect(client.validate({}, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "CANCELLED" });
+    const closed = connect();
+    closed[Symbol.dispose]();
+    await expect(closed.validate({})).rejects.toMatchObject({ code: "CANCELLED" });
     await server.shutdown();
     await expect(client.validate({})).rejects.toMatchObject({
       code: "UNAVAILABLE",

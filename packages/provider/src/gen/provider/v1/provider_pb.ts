@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 // Wire-compatible with VirtRigaud's provider contract: the same package, method names and field numbers, so that either side can
-// be replaced by its counterpart. Fields whose name ends in _json carry JSON documents; README.md of this package lists their keys.
+// be replaced by its counterpart. Fields whose name ends in _json carry JSON documents; src/documents.ts lists their keys.
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
