@@ -7,7 +7,7 @@ import {
   type TracerProvider,
 } from "@opentelemetry/api";
 import { describeError, silentLogger, systemClock, type Clock, type Logger, type Timer } from "@almanac/core";
-import { isKubeError, type Informer, type InformerEvent, type KubeObject } from "@almanac/kube";
+import { isKubeError, linkSignals, type Informer, type InformerEvent, type KubeObject } from "@almanac/kube";
 import type { BackoffOptions } from "./backoff.ts";
 import { ControllerError } from "./error.ts";
 import type { Predicate } from "./predicates.ts";
@@ -210,13 +210,14 @@ export function createController<T extends KubeObject>(options: ControllerOption
       ...(request.namespace === "" ? {} : { namespace: request.namespace }),
       name: request.name,
     });
-    const timeout = new AbortController();
+    using linked = linkSignals(stop);
+    const { signal } = linked;
     const timer =
       options.reconcileTimeoutMs === undefined
         ? undefined
         : clock.setTimeout(
             () =>
-              timeout.abort(
+              linked.abort(
                 new ControllerError(
                   "reconcile_timeout",
                   `the reconcile ran longer than ${options.reconcileTimeoutMs} ms`,
@@ -224,7 +225,6 @@ export function createController<T extends KubeObject>(options: ControllerOption
               ),
             options.reconcileTimeoutMs,
           );
-    const signal = AbortSignal.any([stop, timeout.signal]);
     await contexts.with(context, async () => {
       const startedAt = clock.monotonic();
       const result = await attempt(request, {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { silentLogger, type Logger } from "@almanac/core";
 import type { LeaderElector } from "@almanac/kube";
 import type { Controller } from "./controller.ts";
@@ -54,6 +55,7 @@ export async function runControllers(options: RunControllersOptions): Promise<vo
 async function runAll(controllers: readonly Controller[], signal: AbortSignal): Promise<void> {
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
+  setMaxListeners(0, stop);
   const runs = controllers.map((controller) =>
     controller.run(stop).catch((error: unknown) => {
       failed.abort(error);

@@ -2,6 +2,7 @@ import { arch, platform } from "node:os";
 import { silentLogger, sleep, systemClock, type Clock, type Logger } from "@almanac/core";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
+import { linkSignals } from "./link-signals.ts";
 import type { KubeObject, ResourceDefinition } from "./objects.ts";
 import { createResourceClient, type ResourceClient } from "./resource.ts";
 import { createTokenBucket } from "./token-bucket.ts";
@@ -79,7 +80,9 @@ export function createKubeClient(connection: KubeConnection, options: KubeClient
 
   /** Sends until there is an answer that is not an error, or an error that another try does not mend. */
   async function send(request: KubeRequest, mode: "whole" | "stream"): Promise<Answer> {
-    const signal = request.signal === undefined ? closing.signal : AbortSignal.any([closing.signal, request.signal]);
+    using linked = linkSignals(closing.signal, request.signal);
+    const { signal } = linked;
+    const signals = request.signal === undefined ? [closing.signal] : [closing.signal, request.signal];
     const deadline = clock.monotonic() + (request.timeoutMs ?? timeoutMs);
     const what = `${request.method} ${request.path}`;
     let refreshed = false;
@@ -87,7 +90,7 @@ export function createKubeClient(connection: KubeConnection, options: KubeClient
     for (let attempt = 0; ; attempt++) {
       try {
         await limiter?.take(signal);
-        return await transport.send(request, { mode, signal, timeoutMs: deadline - clock.monotonic(), refresh });
+        return await transport.send(request, { mode, signals, timeoutMs: deadline - clock.monotonic(), refresh });
       } catch (thrown) {
         refresh = false;
         const error = signal.aborted ? cancelled(what, signal) : KubeError.from(thrown);

@@ -6,6 +6,7 @@ export { bearerToken } from "./connection.ts";
 export { createKubeClient } from "./client.ts";
 export { createLeaderElector } from "./leader-elector.ts";
 export { createTokenBucket } from "./token-bucket.ts";
+export { linkSignals } from "./link-signals.ts";
 export { loadKubeConfig } from "./kubeconfig.ts";
 export type {
   CallOptions,
@@ -33,5 +34,6 @@ export type {
   ResourceDefinition,
 } from "./objects.ts";
 export type { LeaderElectionInstruments, LeaderElector, LeaderElectorOptions, LeaderTerm } from "./leader-elector.ts";
+export type { LinkedSignal } from "./link-signals.ts";
 export type { LoadKubeConfigOptions } from "./kubeconfig.ts";
 export type { TokenBucket } from "./token-bucket.ts";

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { silentLogger, systemClock, type Clock, type Logger, type Timer } from "@almanac/core";
 import { createCache, type InformerEvent } from "./cache.ts";
 import { KubeError } from "./error.ts";
@@ -133,6 +134,8 @@ export function createInformer<T extends KubeObject>(
         throw new KubeError("invalid_options", `the informer of ${definition.plural} was started before: make another`);
       running = signal;
       if (signal.aborted) return;
+      // Shared by all informers of a process.
+      setMaxListeners(0, signal);
       if (resyncMs !== undefined) keepResyncing(signal, resyncMs);
       const selection = { namespace, labelSelector, fieldSelector };
       const run = { ...selection, resource, cache, health, idleTimeoutMs, clock, logger, random, onListed: wake };

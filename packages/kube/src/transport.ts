@@ -17,7 +17,8 @@ export interface Answer {
 
 interface SendOptions {
   readonly mode: "whole" | "stream";
-  readonly signal: AbortSignal;
+  /** Any of them ends the request; in mode `stream` until `close`. */
+  readonly signals: readonly AbortSignal[];
   /** Until the whole answer is there; in mode `stream` until its headers. */
   readonly timeoutMs: number;
   /** The last credentials were refused. */
@@ -69,9 +70,9 @@ export function createTransport(
     return agent;
   }
 
-  async function send(request: KubeRequest, { mode, signal, timeoutMs, refresh }: SendOptions): Promise<Answer> {
+  async function send(request: KubeRequest, { mode, signals, timeoutMs, refresh }: SendOptions): Promise<Answer> {
     const credentials: Credentials = (await connection.auth?.credentials({ refresh })) ?? {};
-    signal.throwIfAborted();
+    for (const signal of signals) signal.throwIfAborted();
     const what = `${request.method} ${request.path}`;
     const payload = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
     const headers: http.OutgoingHttpHeaders = { accept: "application/json", "user-agent": options.userAgent };
@@ -97,14 +98,14 @@ export function createTransport(
       (response ?? outgoing).destroy(reason);
     };
     const onAbort = (): void => kill(new KubeError("cancelled", `${what} was cancelled`));
-    signal.addEventListener("abort", onAbort, { once: true });
+    for (const signal of signals) signal.addEventListener("abort", onAbort, { once: true });
     const timer = clock.setTimeout(
       () => kill(new KubeError("timeout", `${what}: no answer within ${Math.round(timeoutMs)} ms`)),
       timeoutMs,
     );
     const settle = (): void => {
       timer.cancel();
-      signal.removeEventListener("abort", onAbort);
+      for (const signal of signals) signal.removeEventListener("abort", onAbort);
     };
     // Reported through the promise or the reading of the body; without a listener a late one would end the process.
     outgoing.on("error", () => {});
