@@ -228,8 +228,8 @@ function createControllers(
     informer: informers.providers,
     predicates: [changed],
     reconcile: createProviderReconciler(manager),
-    // A check that failed is looked at again at short notice; how often it is repeated is the Provider's own interval.
-    backoff: { baseMs: 200, maxMs: 5_000 },
+    // After a check that failed, the next one is a matter of the Provider's own interval: this only gets back to waiting for it.
+    backoff: { baseMs: 200, maxMs: 1_000 },
     watches: [
       watch(informers.deployments, { map: ownerRequests("Provider", { apiGroup: group }) }),
       watch(informers.virtualMachines, {

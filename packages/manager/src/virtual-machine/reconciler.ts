@@ -33,7 +33,7 @@ const secretPauseMs = 10_000;
 /** For what a watch reports anyway. */
 const longPauseMs = 300_000;
 /** A provider that loses every machine at once must not be asked for new ones without a pause. */
-const vanishedPauseMs = 5_000;
+const vanishedPauseMs = 2_000;
 /** Failures in a row before a machine at rest is said to be unreachable. */
 const patience = 3;
 

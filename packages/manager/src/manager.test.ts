@@ -1,0 +1,619 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { createApiServer, type ApiServer } from "@almanac/apiserver";
+import { virtrigaud } from "@almanac/catalog";
+import { bearerToken, createKubeClient, type KubeClient } from "@almanac/kube";
+import { createProviderClient } from "@almanac/provider";
+import {
+  startMockProvider,
+  type JournalLine,
+  type MockProvider,
+  type MockProviderOptions,
+} from "@almanac/provider-mock";
+import { createNoopTelemetry, startTelemetry, type Telemetry } from "@almanac/telemetry";
+import { createTestPki, writeTestCertificate } from "@almanac/testkit";
+import { afterEach, describe, expect, it } from "vitest";
+import { customResourceDefinitions } from "./api/kinds.ts";
+import type { Provider } from "./api/provider.ts";
+import type { VirtualMachine } from "./api/virtual-machine.ts";
+import { startManager, type Manager, type ManagerOptions } from "./manager.ts";
+import { createResources, type Resources } from "./resources.ts";
+
+const closing: (() => Promise<unknown> | void)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+interface World {
+  readonly api: ApiServer;
+  readonly kube: KubeClient;
+  readonly resources: Resources;
+  readonly telemetry: Telemetry;
+  readonly folder: string;
+  /** `method path` of every write the API server took. */
+  readonly writes: string[];
+  /** Address of the Provider `default/NAME`. */
+  readonly endpoints: Map<string, string>;
+  startMock(name: string, options?: Partial<MockProviderOptions>): Promise<MockProvider>;
+  startManager(options?: Partial<ManagerOptions>): Promise<Manager>;
+  addProvider(name: string, spec?: Partial<Provider["spec"]>, namespace?: string): Promise<void>;
+  addMachine(name: string, spec?: Partial<VirtualMachine["spec"]>, namespace?: string): Promise<void>;
+  provider(name: string): Provider | undefined;
+  machine(name: string, namespace?: string): VirtualMachine | undefined;
+  journal(name: string): JournalLine[];
+  /** Samples other than 0 of the manager's page, by their label values in the order of the catalog. */
+  samples(family: string): Promise<Record<string, number>>;
+}
+
+/** An API server with the definitions, a class and an image; everything else is the test's. */
+async function createWorld(): Promise<World> {
+  const folder = mkdtempSync(join(tmpdir(), "manager-"));
+  closing.push(() => rmSync(folder, { recursive: true, force: true }));
+  const writes: string[] = [];
+  const api = await createApiServer({
+    onRequest: ({ method, path }) => void (method === "GET" || writes.push(`${method} ${path}`)),
+  });
+  closing.push(() => api.close());
+  const kube = clientOf(api.url, api.token);
+  const telemetry = await startTelemetry({
+    serviceName: "virtrigaud-manager",
+    owner: "manager",
+    catalogs: [virtrigaud],
+    metrics: {},
+    logs: { level: "error", destination: process.stderr },
+    env: {},
+  });
+  closing.push(() => telemetry.shutdown());
+  const resources = createResources(kube);
+  for (const body of customResourceDefinitions()) {
+    await kube.request({ method: "POST", path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body });
+  }
+  await resources.vmClasses.create({
+    metadata: { name: "small", namespace: "default" },
+    spec: { cpu: 1, memory: "1Gi" },
+  } as never);
+  await resources.vmImages.create({
+    metadata: { name: "linux", namespace: "default" },
+    spec: { source: { libvirt: { url: "https://images.example/linux.img" } } },
+  } as never);
+  const endpoints = new Map<string, string>();
+
+  return {
+    api,
+    kube,
+    resources,
+    telemetry,
+    folder,
+    writes,
+    endpoints,
+    async startMock(name, options = {}) {
+      const mockTelemetry = createNoopTelemetry();
+      const mock = await startMockProvider({
+        providerType: "mock",
+        providerName: name,
+        port: 0,
+        tls: "insecure",
+        telemetry: mockTelemetry,
+        stateDir: join(folder, name),
+        drainMs: 100,
+        ...options,
+      });
+      closing.push(() => mock.shutdown());
+      endpoints.set(`default/${name}`, mock.address);
+      return mock;
+    },
+    async startManager(options = {}) {
+      const manager = await startManager({
+        kube,
+        telemetry,
+        tls: "insecure",
+        providerEndpoint: (key) => endpoints.get(key),
+        describeIntervalMs: 60_000,
+        random: () => 0,
+        drainMs: 1_000,
+        ...options,
+      });
+      closing.push(() => manager.stop());
+      return manager;
+    },
+    async addProvider(name, spec = {}, namespace = "default") {
+      await resources.providers.create({
+        metadata: { name, namespace },
+        spec: {
+          type: "mock",
+          endpoint: "mock:///",
+          credentialSecretRef: { name: "credentials" },
+          healthCheck: { interval: "300ms", timeout: "2s" },
+          runtime: { image: "almanac/provider-mock:0.1.0", service: { tls: { enabled: false } } },
+          ...spec,
+        },
+      } as never);
+    },
+    async addMachine(name, spec = {}, namespace = "default") {
+      await resources.virtualMachines.create({
+        metadata: { name, namespace },
+        spec: {
+          providerRef: { name: "lab", namespace: "default" },
+          classRef: { name: "small", namespace: "default" },
+          imageRef: { name: "linux", namespace: "default" },
+          ...spec,
+        },
+      } as never);
+    },
+    provider: (name) => api.store.get("providers.infra.virtrigaud.io", "default", name) as never,
+    machine: (name, namespace = "default") =>
+      api.store.get("virtualmachines.infra.virtrigaud.io", namespace, name) as never,
+    journal(name) {
+      const text = readFileSync(join(folder, name, "journal.jsonl"), "utf8").trim();
+      return text === "" ? [] : text.split("\n").map((line) => JSON.parse(line) as JournalLine);
+    },
+    async samples(family) {
+      const page = await (await fetch(`${telemetry.metricsUrl}/metrics`)).text();
+      const found: Record<string, number> = {};
+      for (const [, labels = "", value] of page.matchAll(new RegExp(`^${family}(?:\\{(.*)\\})? (\\S+)$`, "gm"))) {
+        if (Number(value) === 0) continue;
+        const values = Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, text]) => [key, text]));
+        const keys = Object.keys(virtrigaud.families[family as keyof typeof virtrigaud.families]?.labels ?? values);
+        found[keys.map((key) => values[key]).join(" ")] = Number(value);
+      }
+      return found;
+    },
+  };
+}
+
+function clientOf(server: string, token: string): KubeClient {
+  const kube = createKubeClient({ server, auth: bearerToken(token) }, { userAgent: "virtrigaud-manager/test" });
+  closing.push(() => kube[Symbol.dispose]());
+  return kube;
+}
+
+/** Resolves with the first truthy answer. */
+async function until<T>(what: string, ask: () => T | Promise<T>, timeoutMs = 10_000): Promise<NonNullable<T>> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer as NonNullable<T>;
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await wait(5);
+  }
+}
+
+interface Conditioned {
+  readonly status?: { readonly conditions?: { type: string; status: string; reason: string; message: string }[] };
+}
+
+function condition(object: Conditioned | undefined, type: string) {
+  return object?.status?.conditions?.find((candidate) => candidate.type === type);
+}
+
+function isReady(object: Conditioned | undefined): boolean {
+  return condition(object, "Ready")?.status === "True";
+}
+
+/** A machine that is as wished and whose status is about its present specification. */
+function isCurrent(machine: VirtualMachine | undefined): boolean {
+  return isReady(machine) && machine?.status?.observedGeneration === machine?.metadata.generation;
+}
+
+async function untilReady(world: World, name: string, namespace = "default"): Promise<VirtualMachine> {
+  await until(`${name} ready`, () => isCurrent(world.machine(name, namespace)));
+  return world.machine(name, namespace) as VirtualMachine;
+}
+
+function effects(world: World, provider: string): string[] {
+  return world
+    .journal(provider)
+    .filter(({ kind }) => kind === "effect")
+    .map(({ method }) => method);
+}
+
+describe("startManager", () => {
+  it("makes a machine over mutual TLS, powers it on and finds its address", async () => {
+    const world = await createWorld();
+    const pki = await createTestPki();
+    const server = await writeTestCertificate(
+      join(world.folder, "server"),
+      await pki.issue({ sans: ["virtrigaud-provider-default-lab.default.svc"] }),
+    );
+    const client = await writeTestCertificate(join(world.folder, "client"), await pki.issue());
+    await world.startMock("lab", {
+      tls: server,
+      delays: { taskMs: { min: 20, max: 20 }, ipMs: { min: 250, max: 250 } },
+    });
+    await world.startManager({ tls: client });
+    await world.addProvider("lab", { runtime: { image: "almanac/provider-mock:0.1.0" } });
+    await world.addMachine("web", { tags: ["blue"], disks: [{ name: "data", sizeGiB: 5 }] });
+    const versions: VirtualMachine[] = [];
+    await until("address", () => {
+      const now = world.machine("web");
+      if (now !== undefined && versions.at(-1)?.metadata.resourceVersion !== now.metadata.resourceVersion)
+        versions.push(now);
+      return now?.status?.ips?.length === 1;
+    });
+
+    const machine = world.machine("web");
+    expect(machine?.status).toMatchObject({
+      phase: "Running",
+      powerState: "On",
+      currentResources: { cpu: 1, memoryMiB: 1024 },
+      consoleURL: `mock://console/${machine?.status?.id}`,
+    });
+    expect(condition(machine, "Provisioned")?.status).toBe("True");
+    expect(machine?.status).not.toHaveProperty("lastTaskRef");
+    expect(machine?.metadata.finalizers).toEqual(["virtualmachine.infra.virtrigaud.io/finalizer"]);
+    const underway = versions.filter(({ metadata }) =>
+      metadata.annotations?.["almanac.dev/operation"]?.includes('"attempt"'),
+    );
+    expect(underway.length).toBeGreaterThan(0);
+    for (const { metadata } of underway) expect(metadata.annotations?.["almanac.dev/traceparent"]).toMatch(/^00-/);
+    await until(
+      "count",
+      async () => (await world.samples("virtrigaud_ip_discovery_duration_seconds_count"))["mock"] === 1,
+    );
+    expect(await world.samples("virtrigaud_vm_operations_total")).toMatchObject({
+      "Create mock lab success": 1,
+      "Power mock lab success": 1,
+    });
+    expect((await world.samples("virtrigaud_ip_discovery_duration_seconds_sum"))["mock"]).toBeGreaterThan(0.25);
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({});
+    expect(condition(world.provider("lab"), "Ready")).toMatchObject({ status: "True", reason: "Healthy" });
+    expect(condition(world.provider("lab"), "TLSReady")).toMatchObject({ status: "False", reason: "SecretIncomplete" });
+  });
+
+  it("needs four writes from a new object to a ready one when nothing takes time", async () => {
+    const world = await createWorld();
+    await world.startMock("lab");
+    await world.startManager();
+    await world.addProvider("lab");
+    await until("healthy", () => world.provider("lab")?.status?.healthy);
+    world.writes.length = 0;
+    await world.addMachine("web");
+    await untilReady(world, "web");
+    const own = world.writes.filter((line) => line.startsWith("PATCH") && line.includes("/virtualmachines/web"));
+    expect(own).toHaveLength(4);
+  });
+
+  it("follows the power state, the class and the end of an object", async () => {
+    const world = await createWorld();
+    await world.startMock("lab", { delays: { taskMs: { min: 5, max: 5 } } as never });
+    await world.startManager();
+    await world.addProvider("lab");
+    await world.addMachine("web");
+    const { status } = await untilReady(world, "web");
+    const key = { namespace: "default", name: "web" };
+    const { virtualMachines, vmClasses } = world.resources;
+
+    await virtualMachines.patch(key, { spec: { powerState: "OffGraceful" } }, { type: "merge" });
+    await until("off", () => isCurrent(world.machine("web")) && world.machine("web")?.status?.powerState === "Off");
+    expect(world.machine("web")?.status?.phase).toBe("Stopped");
+    await virtualMachines.patch(key, { spec: { powerState: "On" } }, { type: "merge" });
+    await until("on", () => isCurrent(world.machine("web")) && world.machine("web")?.status?.powerState === "On");
+    await virtualMachines.patch(key, { spec: { powerState: "Off" } }, { type: "merge" });
+    await until("off", () => isCurrent(world.machine("web")) && world.machine("web")?.status?.powerState === "Off");
+
+    await vmClasses.patch({ namespace: "default", name: "small" }, { spec: { cpu: 3 } }, { type: "merge" });
+    await until("three processors", () => world.machine("web")?.status?.currentResources?.cpu === 3);
+    expect(condition(world.machine("web"), "Reconfigured")?.status).toBe("True");
+    expect(world.machine("web")?.status?.lastReconfigureTime).toBeDefined();
+
+    await virtualMachines.delete(key);
+    await until("gone", () => world.machine("web") === undefined);
+    expect(effects(world, "lab")).toEqual([
+      "CreateVM",
+      "PowerVM",
+      "PowerVM",
+      "PowerVM",
+      "PowerVM",
+      "ReconfigureVM",
+      "DeleteVM",
+    ]);
+    expect(world.journal("lab").filter(({ kind, vm }) => kind === "effect" && vm !== status?.id)).toEqual([]);
+    const counts = await world.samples("virtrigaud_vm_operations_total");
+    expect(counts).toMatchObject({
+      "Create mock lab success": 1,
+      "Power mock lab success": 4,
+      "Reconfigure mock lab success": 1,
+      "Delete mock lab success": 1,
+    });
+    const described = world.journal("lab").filter(({ kind, method }) => kind === "rpc" && method === "DescribeVM");
+    expect(counts["Describe mock lab success"]).toBe(described.length);
+    expect(await world.samples("virtrigaud_vm_reconfigure_total")).toEqual({ "mock success": 1 });
+  });
+
+  it("counts a task that fails as one failure and tries again", async () => {
+    const world = await createWorld();
+    const rates = { CreateVM: { taskRate: 1 } };
+    await world.startMock("lab", { delays: { taskMs: { min: 5, max: 5 } } as never, failures: { methods: rates } });
+    await world.startManager();
+    await world.addProvider("lab");
+    await world.addMachine("web");
+    await until("failed", () => world.machine("web")?.status?.phase === "Failed");
+    expect(condition(world.machine("web"), "Ready")).toMatchObject({ status: "False", reason: "TaskFailed" });
+    rates.CreateVM.taskRate = 0;
+    await untilReady(world, "web");
+    const failedTasks = world.journal("lab").filter(({ kind, result }) => kind === "task" && result !== "success");
+    const counts = await world.samples("virtrigaud_vm_operations_total");
+    expect(counts).toMatchObject({ "Create mock lab failure": failedTasks.length, "Create mock lab success": 1 });
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({ "TaskFailed manager": failedTasks.length });
+    expect((await world.samples("virtrigaud_manager_reconcile_total"))["VirtualMachine failure"]).toBe(
+      failedTasks.length,
+    );
+  });
+
+  it("waits for what an object names, says so once, and goes on when it appears", async () => {
+    const world = await createWorld();
+    await world.startMock("lab");
+    await world.startManager();
+    await world.addProvider("lab");
+    await world.addMachine("web", { classRef: { name: "huge" } });
+    await until("missing", () => condition(world.machine("web"), "Ready")?.reason === "DependencyNotFound");
+    expect(condition(world.machine("web"), "Ready")?.message).toContain("VMClass default/huge does not exist");
+    await world.resources.virtualMachines.patch(
+      { namespace: "default", name: "web" },
+      { metadata: { annotations: { note: "another reconcile" } } },
+      { type: "merge" },
+    );
+    await world.resources.vmClasses.create({
+      metadata: { name: "huge", namespace: "default" },
+      spec: { cpu: 8, memory: "64Gi" },
+    } as never);
+    expect((await untilReady(world, "web")).status?.currentResources).toEqual({ cpu: 8, memoryMiB: 65_536 });
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({ "DependencyNotFound manager": 1 });
+  });
+
+  it("makes a machine again that vanished from its hypervisor", async () => {
+    const world = await createWorld();
+    const mock = await world.startMock("lab");
+    await world.startManager({ describeIntervalMs: 50 });
+    await world.addProvider("lab");
+    await world.addMachine("web");
+    const first = (await untilReady(world, "web")).status?.id as string;
+    using client = createProviderClient({ address: mock.address, tls: "insecure", telemetry: createNoopTelemetry() });
+    await client.deleteVM({ id: first });
+    await until("noticed", () => condition(world.machine("web"), "Ready")?.reason === "Vanished");
+    const second = (await untilReady(world, "web")).status?.id;
+    expect(second).not.toBe(first);
+    expect(effects(world, "lab")).toEqual(["CreateVM", "PowerVM", "DeleteVM", "CreateVM", "PowerVM"]);
+    expect(await world.samples("virtrigaud_vm_operations_total")).toMatchObject({ "Create mock lab success": 2 });
+  });
+
+  it("finds a provider that was not there, and one of two without the other", async () => {
+    const world = await createWorld();
+    const reserved = createServer().listen(0, "127.0.0.1");
+    await until("listening", () => reserved.listening);
+    const { port } = reserved.address() as AddressInfo;
+    await new Promise((resolve) => reserved.close(resolve));
+    world.endpoints.set("default/lab", `127.0.0.1:${port}`);
+    await world.startMock("other");
+    await world.startManager();
+    await world.addProvider("lab", { healthCheck: { interval: "1h", timeout: "1s" } });
+    await world.addProvider("other");
+    await world.addMachine("web");
+    await world.addMachine("elsewhere", { providerRef: { name: "other" } });
+    await until("refused", () => condition(world.provider("lab"), "Ready")?.reason === "ConnectionFailed");
+    await untilReady(world, "elsewhere");
+    expect(condition(world.machine("web"), "Ready")?.reason).toBe("ProviderNotReady");
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({ "ConnectionFailed manager": 1 });
+    // Long before the next check: the port is looked at.
+    await world.startMock("lab", { port });
+    await untilReady(world, "web");
+    expect(isReady(world.provider("lab"))).toBe(true);
+  });
+
+  it("names a certificate that does not fit", async () => {
+    const world = await createWorld();
+    const [pki, stranger] = [await createTestPki(), await createTestPki()];
+    const files = async (name: string, from: typeof pki, sans: string[]) =>
+      writeTestCertificate(join(world.folder, name), await from.issue({ sans }));
+    const host = (name: string) => `virtrigaud-provider-default-${name}.default.svc`;
+    await world.startMock("lab", { tls: await files("strange", stranger, [host("lab")]) });
+    await world.startMock("misnamed", { tls: await files("misnamed", pki, ["elsewhere.example"]) });
+    await world.startManager({ tls: await files("client", pki, ["manager"]) });
+    const runtime = { image: "almanac/provider-mock:0.1.0" };
+    await world.addProvider("lab", { runtime });
+    await world.addProvider("misnamed", { runtime });
+    for (const name of ["lab", "misnamed"]) {
+      const ready = await until(name, () => condition(world.provider(name), "Ready"));
+      expect(ready).toMatchObject({ status: "False", reason: "TLSError" });
+    }
+    expect((await world.samples("virtrigaud_errors_total"))["TLSError manager"]).toBeGreaterThanOrEqual(2);
+  });
+
+  it("opens the circuit breaker of a provider that is not well, and closes it when it is", async () => {
+    const world = await createWorld();
+    const mock = await world.startMock("lab");
+    await world.startManager({ circuitBreaker: { failureThreshold: 3, openMs: 1_500, halfOpenCalls: 1 } });
+    await world.addProvider("lab", { healthCheck: { interval: "50ms", timeout: "1s", failureThreshold: 2 } });
+    await until("healthy", () => world.provider("lab")?.status?.healthy);
+    expect(await world.samples("virtrigaud_circuit_breaker_state")).toEqual({});
+    mock.hypervisor.setOutage(true);
+    await until("open", async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] === 2);
+    expect(world.provider("lab")?.status?.healthy).toBe(false);
+    expect((await world.samples("virtrigaud_circuit_breaker_failures_total"))["mock lab"]).toBe(3);
+    expect((await world.samples("virtrigaud_errors_total"))["HypervisorError manager"]).toBe(3);
+    await until("refused", () => condition(world.provider("lab"), "Ready")?.reason === "CircuitOpen");
+    mock.hypervisor.setOutage(false);
+    await until(
+      "closed",
+      async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] === undefined,
+    );
+    await until("healthy again", () => isReady(world.provider("lab")));
+  });
+
+  it("neither makes nor counts a machine twice when it dies between an answer and its record", async () => {
+    const world = await createWorld();
+    await world.startMock("lab", { delays: { rpcMs: { min: 250, max: 250 } } as never });
+    const proxy = await startProxy(Number(new URL(world.api.url).port));
+    const kube = clientOf(proxy.url, world.api.token);
+    await world.addProvider("lab");
+    const first = await world.startManager({ kube, drainMs: 1 });
+    await until("healthy", () => world.provider("lab")?.status?.healthy);
+    await world.addMachine("web");
+    await until("begun", () => world.machine("web")?.metadata.annotations?.["almanac.dev/operation"]);
+    // The request is on its way for 250 ms; its answer finds nobody to tell.
+    await wait(100);
+    proxy.cut();
+    await until("made", () => effects(world, "lab").includes("CreateVM"));
+    await wait(50);
+    expect(world.machine("web")?.status?.id).toBeUndefined();
+    await first.stop();
+    expect((await world.samples("virtrigaud_vm_operations_total"))["Create mock lab success"]).toBeUndefined();
+
+    await world.startManager();
+    await untilReady(world, "web");
+    expect(effects(world, "lab")).toEqual(["CreateVM", "PowerVM"]);
+    expect(await world.samples("virtrigaud_vm_operations_total")).toMatchObject({
+      "Create mock lab success": 1,
+      "Power mock lab success": 1,
+    });
+  });
+
+  it("goes on with the task of a manager that ended", async () => {
+    const world = await createWorld();
+    await world.startMock("lab", { delays: { taskMs: { min: 400, max: 400 } } as never });
+    await world.addProvider("lab");
+    const first = await world.startManager();
+    await world.addMachine("web");
+    await until("task", () => world.machine("web")?.status?.lastTaskRef);
+    await first.stop();
+    expect(await world.samples("virtrigaud_vm_operations_total")).toEqual({});
+    await world.startManager();
+    await untilReady(world, "web");
+    const asked = world.journal("lab").filter(({ kind, method }) => kind === "rpc" && method === "CreateVM");
+    expect(asked).toHaveLength(1);
+    expect(await world.samples("virtrigaud_vm_operations_total")).toMatchObject({ "Create mock lab success": 1 });
+    expect(
+      (await world.samples("virtrigaud_vm_operations_duration_seconds_sum"))["Create mock lab success"],
+    ).toBeGreaterThan(0.4);
+  });
+
+  it("gives machines of two namespaces never the same machine", async () => {
+    const world = await createWorld();
+    await world.startMock("lab");
+    await world.startManager();
+    await world.addProvider("lab");
+    await world.addMachine("web");
+    await untilReady(world, "web");
+    await world.kube.request({ method: "POST", path: "/api/v1/namespaces", body: { metadata: { name: "other" } } });
+    await world.addMachine("web", {}, "other");
+    await until("refused", () => condition(world.machine("web", "other"), "Ready")?.reason === "AlreadyExists");
+    expect(condition(world.machine("web", "other"), "Ready")?.message).toContain("belongs to another object");
+    // The provider has counted it.
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({});
+    expect(await world.samples("virtrigaud_vm_operations_total")).toMatchObject({ "Create mock lab failure": 1 });
+  });
+
+  it("keeps a Provider as long as machines refer to it, and a machine as long as its Provider is missing", async () => {
+    const world = await createWorld();
+    await world.startMock("lab");
+    await world.startManager();
+    await world.addProvider("lab");
+    await world.addMachine("web");
+    await untilReady(world, "web");
+    const { providers, virtualMachines } = world.resources;
+    await providers.delete({ namespace: "default", name: "lab" });
+    const blocked = await until("blocked", () => condition(world.provider("lab"), "DeletionBlocked"));
+    expect(blocked.message).toContain("default/web");
+    await virtualMachines.delete({ namespace: "default", name: "web" });
+    await until("both gone", () => world.machine("web") === undefined && world.provider("lab") === undefined);
+    expect(effects(world, "lab").at(-1)).toBe("DeleteVM");
+    expect(await world.samples("virtrigaud_circuit_breaker_state")).toEqual({});
+
+    await world.addProvider("brief", {});
+    world.endpoints.set("default/brief", world.endpoints.get("default/lab") as string);
+    await world.addMachine("left", { providerRef: { name: "brief" } });
+    await untilReady(world, "left");
+    await providers.patch(
+      { namespace: "default", name: "brief" },
+      { metadata: { finalizers: null } },
+      { type: "merge" },
+    );
+    await providers.delete({ namespace: "default", name: "brief" });
+    await until("no provider", () => world.provider("brief") === undefined);
+    await virtualMachines.delete({ namespace: "default", name: "left" });
+    await until("held", () =>
+      condition(world.machine("left"), "Ready")?.message.includes("Provider default/brief does not exist; create it, or annotate"),
+    );
+    const annotations = { "virtrigaud.io/force-delete": "true" };
+    await virtualMachines.patch(
+      { namespace: "default", name: "left" },
+      { metadata: { annotations } },
+      { type: "merge" },
+    );
+    await until("released", () => world.machine("left") === undefined);
+  });
+
+  it("refuses a type that is not built, once, and names the fields nothing acts on", async () => {
+    const world = await createWorld();
+    await world.startMock("lab");
+    await world.startManager();
+    await world.addProvider("strange", { type: "proxmox", endpoint: "https://proxmox.example:8006" });
+    await world.addMachine("stranded", { providerRef: { name: "strange" } });
+    const ready = await until("refused", () => condition(world.provider("strange"), "Ready"));
+    expect(ready).toMatchObject({ status: "False", reason: "UnsupportedType" });
+    expect(ready.message).toContain("vsphere, libvirt, mock");
+    await until("stranded", () => condition(world.machine("stranded"), "Ready")?.reason === "UnsupportedProvider");
+    expect(await world.samples("virtrigaud_vm_operations_total")).toEqual({ "Create other strange failure": 1 });
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({ "Unsupported manager": 2 });
+    expect(world.api.store.get("deployments.apps", "default", "virtrigaud-provider-default-strange")).toBeUndefined();
+
+    await world.addProvider("lab", { connectionPooling: { maxConnections: 2 } });
+    await world.addMachine("web", { importedDisk: { diskID: "disk-7" } });
+    expect(condition(await untilReady(world, "web"), "FieldsIgnored")?.message).toBe("spec.importedDisk");
+    expect(condition(world.provider("lab"), "FieldsIgnored")?.message).toBe("spec.connectionPooling");
+  });
+
+  it("reconciles only while it holds the Lease", async () => {
+    const world = await createWorld();
+    await world.startMock("lab");
+    await world.addProvider("lab");
+    const first = await world.startManager({ leaderElection: { namespace: "default", identity: "first" } });
+    await until("leading", () => first.leading);
+    expect(await world.samples("leader_election_master_status")).toEqual({ "virtrigaud-manager": 1 });
+    await world.addMachine("web");
+    await untilReady(world, "web");
+    await first.stop();
+    expect(first.leading).toBe(false);
+    expect(await world.samples("leader_election_master_status")).toEqual({});
+  });
+
+  it("names the option that does not make sense", async () => {
+    const kube = clientOf("http://127.0.0.1:9", "none");
+    const base = { kube, telemetry: createNoopTelemetry(), tls: "insecure" } as const;
+    await expect(startManager({ ...base, concurrency: 0 })).rejects.toThrow(/invalid_options.*concurrency.*got 0/);
+    await expect(startManager({ ...base, describeIntervalMs: -1 })).rejects.toThrow(
+      /invalid_options.*describeIntervalMs/,
+    );
+    const tls = { certFile: "/nowhere/tls.crt", keyFile: "/nowhere/tls.key", caFile: "/nowhere/ca.crt" };
+    await expect(startManager({ ...base, tls })).rejects.toThrow(/tls_file_unreadable/);
+    const stopped = AbortSignal.abort(new Error("not any more"));
+    await expect(startManager({ ...base, signal: stopped })).rejects.toThrow("not any more");
+  });
+});
+
+/** Passes bytes on to the API server until it is cut: then every connection breaks, and none is taken. */
+async function startProxy(port: number): Promise<{ readonly url: string; cut(): void }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(port, "127.0.0.1");
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(socket);
+      socket.pipe(other);
+      socket.on("error", () => other.destroy());
+      socket.on("close", () => void (sockets.delete(socket), other.destroy()));
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const cut = (): void => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  closing.push(cut);
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cut };
+}
