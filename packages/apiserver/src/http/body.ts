@@ -31,11 +31,12 @@ export function parseObject(body: Buffer, contentType: string): Json {
   throw unsupportedMediaType(["application/json", "application/yaml", protobufType]);
 }
 
-export function parseJson(body: Buffer): Json {
+/** Reads JSON; `what` begins the message of the 400 for text that is none. */
+export function parseJson(body: Buffer, what = "couldn't get version/kind; json parse error"): Json {
   try {
     return JSON.parse(body.toString("utf8")) as Json;
   } catch (error) {
-    throw badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`);
+    throw badRequest(`${what}: ${(error as Error).message}`);
   }
 }
 
@@ -46,6 +47,8 @@ export function parseYamlText(body: Buffer): Json {
   try {
     return (parseYaml(body.toString("utf8"), { maxAliasCount: aliasLimit }) ?? null) as Json;
   } catch (error) {
-    throw badRequest(`error decoding YAML: ${(error as Error).message.split("\n")[0] ?? ""}`);
+    throw badRequest(
+      `error decoding YAML: error converting YAML to JSON: yaml: ${(error as Error).message.split("\n")[0] ?? ""}`,
+    );
   }
 }

@@ -200,7 +200,13 @@ async function patch(exchange: Exchange, target: Target, representation: Represe
     throw unsupportedMediaType(acceptedPatches(target));
   const options = readWriteOptions(exchange, "PatchOptions", type === "apply");
   const body = await readBody(request, limits.bodyLimitBytes);
-  const written = patchObject(context, target, type, type === "apply" ? parseYamlText(body) : parseJson(body), options);
+  const written = patchObject(
+    context,
+    target,
+    type,
+    type === "apply" ? parseYamlText(body) : parseJson(body, "error decoding patch"),
+    options,
+  );
   sendWritten(exchange, target, representation, written);
 }
 
@@ -219,7 +225,7 @@ async function deleteOne(exchange: Exchange, target: Target, representation: Rep
   const { kind, name } = target;
   const body = await readOptionalObject(exchange);
   const { entry, gone } = deleteObject(context, target, readDeleteOptions(body, query));
-  if (!gone) return sendEntry(exchange, target, representation, 200, entry);
+  if (!gone || kind.returnsDeleted === true) return sendEntry(exchange, target, representation, 200, entry);
   const details = {
     name,
     ...(kind.group === "" ? {} : { group: kind.group }),
@@ -313,8 +319,8 @@ async function readOptionalObject({ request, limits }: Exchange): Promise<JsonOb
 
 function readLimit(text: string | null): number {
   if (text === null || text === "") return 0;
-  if (!/^\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  return Number(text);
+  if (!/^-?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return Math.max(Number(text), 0);
 }
 
 function readIncludeObject(query: URLSearchParams): IncludeObject {
@@ -326,7 +332,7 @@ function readIncludeObject(query: URLSearchParams): IncludeObject {
   );
 }
 
-const validations: readonly string[] = ["Ignore", "Warn", "Strict"] satisfies FieldValidation[];
+const validations: readonly string[] = ["", "Ignore", "Strict", "Warn"] satisfies (FieldValidation | "")[];
 const longestManager = 128;
 
 function readWriteOptions({ query, request, response }: Exchange, name: string, apply = false): WriteOptions {
@@ -334,7 +340,7 @@ function readWriteOptions({ query, request, response }: Exchange, name: string, 
   const dryRun = query.getAll("dryRun").filter((value) => value !== "");
   if (dryRun.some((value) => value !== "All")) errors.push(notSupported("dryRun", dryRun, ["All"]));
   const validation = query.get("fieldValidation") || "Warn";
-  if (!validations.includes(validation)) errors.push(notSupported("fieldValidation", validation, ["", ...validations]));
+  if (!validations.includes(validation)) errors.push(notSupported("fieldValidation", validation, validations));
   const manager = query.get("fieldManager") ?? "";
   if (apply && manager === "") errors.push(required("fieldManager", "is required for apply patch"));
   if (manager.length > longestManager) {

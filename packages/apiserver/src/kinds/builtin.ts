@@ -29,6 +29,8 @@ export interface BuiltinDefinition {
   /** Fields that field selectors may name, with their values. */
   readonly selectable?: Readonly<Record<string, (object: JsonObject) => string>>;
   readonly prepare?: Kind["prepare"];
+  readonly assign?: Kind["assign"];
+  readonly returnsDeleted?: boolean;
   readonly validate?: Kind["validate"];
   readonly ttlMs?: number;
   readonly fromStored?: (object: JsonObject) => JsonObject;
@@ -79,6 +81,8 @@ export function defineBuiltin(definition: BuiltinDefinition): Kind {
         ? `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`
         : `field label not supported: ${field}`,
     ...(definition.prepare === undefined ? {} : { prepare: definition.prepare }),
+    ...(definition.assign === undefined ? {} : { assign: definition.assign }),
+    ...(definition.returnsDeleted === undefined ? {} : { returnsDeleted: definition.returnsDeleted }),
     ...(definition.validate === undefined ? {} : { validate: definition.validate }),
     ...(definition.ttlMs === undefined ? {} : { ttlMs: definition.ttlMs }),
   };

@@ -49,7 +49,7 @@ export const configMapKind: Kind = defineBuiltin({
     binaryData: stringMap("Configuration as base64 of bytes; keys must not repeat those of data."),
     immutable: boolean("Refuses later changes of the data when true."),
   },
-  columns: [nameColumn, column("Data", "integer", ({ data, binaryData }) => count(data, binaryData)), ageColumn],
+  columns: [nameColumn, column("Data", "string", ({ data, binaryData }) => count(data, binaryData)), ageColumn],
   validate(next, previous) {
     return [
       ...validateKeys(next.data, "data"),
@@ -78,7 +78,7 @@ export const secretKind: Kind = defineBuiltin({
   columns: [
     nameColumn,
     column("Type", "string", (secret) => textAt(secret, "type")),
-    column("Data", "integer", ({ data }) => count(data)),
+    column("Data", "string", ({ data }) => count(data)),
     ageColumn,
   ],
   selectable: { type: (secret) => textAt(secret, "type") },

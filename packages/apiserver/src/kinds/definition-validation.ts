@@ -72,6 +72,11 @@ function validateVersions(next: JsonObject): FieldError[] {
       ...validateColumns(version, `${path}.additionalPrinterColumns`),
     );
   });
+  listAt(next, "status", "storedVersions").forEach((version, index) => {
+    if (typeof version !== "string" || seen.has(version)) return;
+    const why = `missing from spec.versions; ${version} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in ${version} and removes ${version} from status.storedVersions`;
+    errors.push(invalidValue(`status.storedVersions[${index}]`, version, why));
+  });
   if (stored !== 1)
     errors.push(
       invalidValue("spec.versions", versions as Json[], "must have exactly one version marked as storage version"),

@@ -101,11 +101,11 @@ export function createDefinitionKind(check: NameCheck): Kind {
       }),
     },
     columns: [nameColumn, { ...column("Created At", "date", (it) => textAt(it, "metadata", "creationTimestamp")) }],
-    prepare(next, previous, { nowMs }) {
-      const spec = withDefaults(isObject(next.spec) ? next.spec : {});
-      const complete: JsonObject = { ...next, spec };
-      return { ...complete, status: statusOf(complete, previous, check.conflict(complete), timestamp(nowMs)) };
-    },
+    prepare: (next) => ({ ...next, spec: withDefaults(isObject(next.spec) ? next.spec : {}) }),
+    assign: (next, previous, { nowMs }) => ({
+      ...next,
+      status: statusOf(next, previous, check.conflict(next), timestamp(nowMs)),
+    }),
     validate: validateDefinition,
   });
 }

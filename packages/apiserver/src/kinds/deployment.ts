@@ -1,6 +1,6 @@
 import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
-import { at, isObject, listAt, sameJson, textAt } from "../object.ts";
+import { at, isObject, listAt, sameJson, show, textAt } from "../object.ts";
 import { ageColumn, column, nameColumn } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
 import { invalidValue, required } from "./field-errors.ts";
@@ -26,6 +26,14 @@ function numberAt(object: JsonObject, ...path: readonly string[]): number {
 function containers(deployment: JsonObject, field: string): string {
   return listAt(deployment, "spec", "template", "spec", "containers")
     .map((container) => textAt(container, field))
+    .join(",");
+}
+
+function labelsOf(labels: Json | undefined): string {
+  if (!isObject(labels)) return "<none>";
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${show(value)}`)
+    .sort()
     .join(",");
 }
 
@@ -90,11 +98,12 @@ export const deploymentKind: Kind = defineBuiltin({
   columns: [
     nameColumn,
     column("Ready", "string", (it) => `${numberAt(it, "status", "readyReplicas")}/${numberAt(it, "spec", "replicas")}`),
-    column("Up-to-date", "integer", (it) => numberAt(it, "status", "updatedReplicas")),
-    column("Available", "integer", (it) => numberAt(it, "status", "availableReplicas")),
+    column("Up-to-date", "string", (it) => numberAt(it, "status", "updatedReplicas")),
+    column("Available", "string", (it) => numberAt(it, "status", "availableReplicas")),
     ageColumn,
     column("Containers", "string", (it) => containers(it, "name"), { priority: 1 }),
     column("Images", "string", (it) => containers(it, "image"), { priority: 1 }),
+    column("Selector", "string", (it) => labelsOf(at(it, "spec", "selector", "matchLabels")), { priority: 1 }),
   ],
   prepare(next) {
     const spec: JsonObject = { ...(isObject(next.spec) ? next.spec : {}) };
@@ -124,15 +133,19 @@ export const deploymentKind: Kind = defineBuiltin({
         },
       };
     }
-    return { ...next, spec, status: isObject(next.status) ? next.status : {} };
+    return { ...next, spec };
   },
+  assign: (next) => ({ ...next, status: isObject(next.status) ? next.status : {} }),
   validate(next, previous) {
     const errors: FieldError[] = [];
     const selector = at(next, "spec", "selector");
     const wanted = at(selector, "matchLabels");
     const labels = at(next, "spec", "template", "metadata", "labels");
     if (!isObject(selector)) errors.push(required("spec.selector"));
-    else if (isObject(wanted) && Object.entries(wanted).some(([key, value]) => at(labels, key) !== value)) {
+    if (
+      !isObject(selector) ||
+      (isObject(wanted) && Object.entries(wanted).some(([key, value]) => at(labels, key) !== value))
+    ) {
       errors.push(
         invalidValue("spec.template.metadata.labels", labels ?? {}, "`selector` does not match template `labels`"),
       );

@@ -65,9 +65,13 @@ export interface Kind {
   selectableValue(object: JsonObject, field: string): string;
   /** What the real server says of a field that cannot be selected. */
   unknownField(field: string): string;
-  /** Defaults and server-set fields; both objects are in the stored version. */
+  /** Fills in defaults, which the writer then owns. Both objects are in the stored version. */
   prepare?(next: JsonObject, previous: JsonObject | undefined, context: WriteContext): JsonObject;
+  /** Sets what only the server sets, and nobody owns. Runs after `prepare`. */
+  assign?(next: JsonObject, previous: JsonObject | undefined, context: WriteContext): JsonObject;
   validate?(next: JsonObject, previous: JsonObject | undefined): FieldError[];
+  /** Whether a deletion answers with the object instead of a Status. */
+  readonly returnsDeleted?: boolean;
   /** Objects not written for so long are removed. */
   readonly ttlMs?: number;
   /** Nothing new may be created, e.g. while the definition is being deleted. */

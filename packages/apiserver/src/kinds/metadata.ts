@@ -31,47 +31,52 @@ const ownerFields = new Set(["apiVersion", "kind", "name", "uid", "controller", 
  * Reads `metadata` as the typed ObjectMeta it is: unknown fields are dropped (their paths returned), a wrong type is a 400,
  * nulls and empty maps and lists disappear.
  */
-export function decodeMetadata(kindName: string, raw: Json | undefined): { metadata: JsonObject; dropped: string[] } {
+export function decodeMetadata(
+  kind: Kind,
+  version: string,
+  raw: Json | undefined,
+): { metadata: JsonObject; dropped: string[] } {
   if (raw === undefined || raw === null) return { metadata: {}, dropped: [] };
-  if (!isObject(raw)) throw mismatch(kindName, "metadata", raw, "v1.ObjectMeta");
+  const refuse = mismatchOf(kind, version);
+  if (!isObject(raw)) throw refuse("metadata", raw, "v1.ObjectMeta");
   const metadata: JsonObject = {};
   const dropped: string[] = [];
   for (const [key, value] of Object.entries(raw)) {
     const type = fieldTypes[key];
     if (type === undefined) dropped.push(`metadata.${key}`);
     else if (value !== null && key !== "selfLink") {
-      const read = readField(kindName, key, type, value, dropped);
+      const read = readField(refuse, key, type, value, dropped);
       if (read !== undefined) metadata[key] = read;
     }
   }
   return { metadata, dropped };
 }
 
-function readField(kindName: string, key: string, type: FieldType, value: Json, dropped: string[]): Json | undefined {
+function readField(refuse: Mismatch, key: string, type: FieldType, value: Json, dropped: string[]): Json | undefined {
   const path = `metadata.${key}`;
   switch (type) {
     case "string":
-      if (typeof value !== "string") throw mismatch(kindName, path, value, "string");
+      if (typeof value !== "string") throw refuse(path, value, "string");
       return value === "" ? undefined : value;
     case "integer":
-      if (typeof value !== "number" || !Number.isInteger(value)) throw mismatch(kindName, path, value, "int64");
+      if (typeof value !== "number" || !Number.isInteger(value)) throw refuse(path, value, "int64");
       return value;
     case "stringMap": {
-      if (!isObject(value)) throw mismatch(kindName, path, value, "map[string]string");
+      if (!isObject(value)) throw refuse(path, value, "map[string]string");
       const entries = Object.entries(value).map(([name, text]): [string, string] => {
         if (text === null) return [name, ""];
-        if (typeof text !== "string") throw mismatch(kindName, path, text, "string");
+        if (typeof text !== "string") throw refuse(path, text, "string");
         return [name, text];
       });
       return entries.length === 0 ? undefined : Object.fromEntries(entries);
     }
     case "strings":
-      if (!Array.isArray(value)) throw mismatch(kindName, path, value, "[]string");
-      for (const item of value) if (typeof item !== "string") throw mismatch(kindName, path, item, "string");
+      if (!Array.isArray(value)) throw refuse(path, value, "[]string");
+      for (const item of value) if (typeof item !== "string") throw refuse(path, item, "string");
       return value.length === 0 ? undefined : value;
     case "objects":
-      if (!Array.isArray(value)) throw mismatch(kindName, path, value, `[]${key}`);
-      for (const item of value) if (!isObject(item)) throw mismatch(kindName, path, item, key);
+      if (!Array.isArray(value)) throw refuse(path, value, `[]${key}`);
+      for (const item of value) if (!isObject(item)) throw refuse(path, item, key);
       // An empty list of managedFields is a request: forget who owns what.
       if (value.length === 0) return key === "managedFields" ? value : undefined;
       return key === "ownerReferences"
@@ -95,11 +100,16 @@ function goType(value: Json): string {
   return value === null ? "null" : typeof value;
 }
 
+type Mismatch = (path: string, value: Json, goName: string) => Error;
+
 /** The 400 for a value that does not fit the Go type of the field. */
-export function mismatch(kindName: string, path: string, value: Json, goName: string): Error {
-  return badRequest(
-    `json: cannot unmarshal ${goType(value)} into Go struct field ${kindName}.${path} of type ${goName}`,
-  );
+function mismatchOf(kind: Kind, version: string): Mismatch {
+  const prefix = `${kind.kind} in version "${version}" cannot be handled as a ${kind.kind}: json: cannot unmarshal`;
+  return (path, value, goName) => {
+    // Custom resources decode their metadata alone, the others as part of the object.
+    const field = kind.custom ? path.replace(/^metadata\./, "") : path;
+    return badRequest(`${prefix} ${goType(value)} into Go struct field ObjectMeta.${field} of type ${goName}`);
+  };
 }
 
 const annotationsLimitBytes = 256 * 1024;
@@ -136,29 +146,18 @@ export function validateMetadata(kind: Kind, object: JsonObject, previous: JsonO
 
 function validateOwners(object: JsonObject): FieldError[] {
   const errors: FieldError[] = [];
-  let controllers = 0;
-  listAt(object, "metadata", "ownerReferences").forEach((owner, index) => {
-    const path = `metadata.ownerReferences[${index}]`;
-    if (!isObject(owner)) return;
+  const owners = listAt(object, "metadata", "ownerReferences");
+  const path = "metadata.ownerReferences";
+  for (const owner of owners.filter(isObject)) {
     for (const field of ["apiVersion", "kind", "name", "uid"] as const) {
-      if (typeof owner[field] !== "string" || owner[field] === "") {
-        errors.push(
-          field === "apiVersion"
-            ? invalidValue(`${path}.apiVersion`, "", "version must not be empty")
-            : required(`${path}.${field}`, "must not be empty"),
-        );
-      }
+      if (typeof owner[field] === "string" && owner[field] !== "") continue;
+      const what = field === "apiVersion" ? "version must not be empty" : "must not be empty";
+      errors.push(invalidValue(`${path}.${field}`, "", what));
     }
-    if (owner.controller === true && ++controllers === 2) {
-      errors.push(
-        invalidValue(
-          "metadata.ownerReferences",
-          listAt(object, "metadata", "ownerReferences") as Json[],
-          "Only one reference can have Controller set to true.",
-        ),
-      );
-    }
-  });
+  }
+  if (owners.filter((owner) => isObject(owner) && owner.controller === true).length > 1) {
+    errors.push(invalidValue(path, [...owners], "Only one reference can have Controller set to true."));
+  }
   return errors;
 }
 
@@ -167,17 +166,11 @@ const standardFinalizers = new Set(["orphan", "foregroundDeletion", "kubernetes"
 function validateFinalizers(object: JsonObject, previous: JsonObject | undefined): FieldError[] {
   const errors: FieldError[] = [];
   const finalizers = metaOf(object).finalizers ?? [];
-  for (const finalizer of finalizers) {
-    for (const problem of qualifiedNameProblems(finalizer))
-      errors.push(invalidValue("metadata.finalizers", finalizer, problem));
+  for (const [index, finalizer] of finalizers.entries()) {
+    const path = `metadata.finalizers[${index}]`;
+    for (const problem of qualifiedNameProblems(finalizer)) errors.push(invalidValue(path, finalizer, problem));
     if (!finalizer.includes("/") && !standardFinalizers.has(finalizer)) {
-      errors.push(
-        invalidValue(
-          "metadata.finalizers",
-          finalizer,
-          "name is neither a standard finalizer name nor is it fully qualified",
-        ),
-      );
+      errors.push(invalidValue(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
     }
   }
   if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion")) {

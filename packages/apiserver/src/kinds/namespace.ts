@@ -1,5 +1,5 @@
 import type { Kind } from "./kind.ts";
-import { at, listAt, metaOf, textAt, withMeta } from "../object.ts";
+import { at, isObject, listAt, metaOf, textAt, withMeta } from "../object.ts";
 import { ageColumn, column, nameColumn } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
 import { list, object, open, string } from "./schema-dsl.ts";
@@ -28,19 +28,26 @@ export const namespaceKind: Kind = defineBuiltin({
   },
   columns: [nameColumn, column("Status", "string", (namespace) => textAt(namespace, "status", "phase")), ageColumn],
   selectable: { "status.phase": (namespace) => textAt(namespace, "status", "phase") },
-  prepare(next, previous) {
+  prepare(next) {
     const name = metaOf(next).name;
-    const labels = { ...metaOf(next).labels, "kubernetes.io/metadata.name": name };
-    const labelled = name === undefined ? next : withMeta(next, { labels });
+    return name === undefined
+      ? next
+      : withMeta(next, { labels: { ...metaOf(next).labels, "kubernetes.io/metadata.name": name } });
+  },
+  assign(next, previous) {
     if (previous === undefined) {
-      const finalizers = [...new Set([...listAt(next, "spec", "finalizers"), "kubernetes"])];
-      return { ...labelled, spec: { finalizers }, status: { phase: "Active" } };
+      return {
+        ...next,
+        spec: { finalizers: [...new Set([...listAt(next, "spec", "finalizers"), "kubernetes"])] },
+        status: { phase: "Active" },
+      };
     }
     // Only the finalize subresource, which is the server's own affair here, changes them.
+    const status = at(next, "status");
     return {
-      ...labelled,
+      ...next,
       spec: { finalizers: [...listAt(previous, "spec", "finalizers")] },
-      status: { phase: "Active", ...(at(next, "status") as object) },
+      status: { phase: "Active", ...(isObject(status) ? status : {}) },
     };
   },
 });

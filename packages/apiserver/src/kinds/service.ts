@@ -34,7 +34,8 @@ export const serviceKind: Kind = defineBuiltin({
   plural: "services",
   shortNames: ["svc"],
   categories: ["all"],
-  nameRule: "label1035",
+  nameRule: "label",
+  returnsDeleted: true,
   hasStatus: true,
   properties: {
     spec: object("The service as wanted.", {
@@ -88,22 +89,25 @@ export const serviceKind: Kind = defineBuiltin({
     "spec.clusterIP": (service) => textAt(service, "spec", "clusterIP"),
     "spec.type": (service) => textAt(service, "spec", "type"),
   },
-  prepare(next, previous, { revision }) {
+  prepare(next) {
     const spec: JsonObject = { ...(isObject(next.spec) ? next.spec : {}) };
     spec.type ??= "ClusterIP";
     spec.sessionAffinity ??= "None";
+    if (spec.type !== "ExternalName") spec.internalTrafficPolicy ??= "Cluster";
     if (Array.isArray(spec.ports)) {
       spec.ports = spec.ports.map((port): Json =>
         isObject(port) ? { protocol: "TCP", targetPort: port.port ?? 0, ...port } : port,
       );
     }
+    return { ...next, spec };
+  },
+  assign(next, previous, { revision }) {
+    const spec: JsonObject = { ...(isObject(next.spec) ? next.spec : {}) };
     if (spec.type !== "ExternalName") {
-      const before = at(previous, "spec", "clusterIP");
-      spec.clusterIP = spec.clusterIP || before || address(revision);
+      spec.clusterIP = spec.clusterIP || at(previous, "spec", "clusterIP") || address(revision);
       spec.clusterIPs ??= [spec.clusterIP];
       spec.ipFamilies ??= ["IPv4"];
       spec.ipFamilyPolicy ??= "SingleStack";
-      spec.internalTrafficPolicy ??= "Cluster";
     }
     return { ...next, spec, status: isObject(next.status) ? next.status : { loadBalancer: {} } };
   },

@@ -277,11 +277,11 @@ function onDefinition(work: Work, { type, entry }: StoreEvent): void {
     work.enqueue(`names ${waiting.name}`, () => {
       const current = entryAt(work, place);
       const kind = registry.byCollection(definitionCollection);
-      if (current === undefined || kind?.prepare === undefined) return;
+      if (current === undefined || kind?.assign === undefined) return;
       change(
         work,
         place,
-        kind.prepare(current.object, current.object, { nowMs: clock.now(), revision: store.revision + 1 }),
+        kind.assign(current.object, current.object, { nowMs: clock.now(), revision: store.revision + 1 }),
       );
     });
   }

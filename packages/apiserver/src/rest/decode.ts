@@ -1,9 +1,10 @@
 import type { Json, JsonObject } from "../schema/index.ts";
 import type { Target, WriteOptions } from "./context.ts";
+import { invalidValue } from "../kinds/field-errors.ts";
 import { groupVersion } from "../kinds/kind.ts";
 import { decodeMetadata } from "../kinds/metadata.ts";
-import { at, isObject, show } from "../object.ts";
-import { badRequest } from "../status.ts";
+import { at, isObject, show, textAt } from "../object.ts";
+import { badRequest, invalid } from "../status.ts";
 
 /**
  * Reads a body as an object of the target's kind and version: checks apiVersion and kind, drops unknown fields (an error or warnings
@@ -12,25 +13,34 @@ import { badRequest } from "../status.ts";
 export function decodeObject(target: Target, body: Json, options: WriteOptions): JsonObject {
   const { kind, version } = target;
   const apiVersion = groupVersion(kind, version.version);
-  if (!isObject(body))
-    throw badRequest(`couldn't get version/kind; json parse error: json: cannot unmarshal into a Kubernetes object`);
-  if (kind.custom && (typeof body.kind !== "string" || body.kind === ""))
-    throw badRequest(`Object 'Kind' is missing in '${clip(body)}'`);
-  if (kind.custom && (typeof body.apiVersion !== "string" || body.apiVersion === "")) {
-    throw badRequest(`Object 'apiVersion' is missing in '${clip(body)}'`);
-  }
-  if (body.kind !== undefined && body.kind !== kind.kind) {
+  const unrecognized = `the object provided is unrecognized (must be of type ${kind.kind}): `;
+  const object = body === null ? {} : body;
+  if (!isObject(object)) {
+    const found = Array.isArray(object) ? "array" : typeof object;
     throw badRequest(
-      `${show(body.kind)} in version "${version.version}" cannot be handled as a ${kind.kind}: the kind in the data (${show(body.kind)}) does not match the expected kind (${kind.kind})`,
+      `${unrecognized}couldn't get version/kind; json parse error: json: cannot unmarshal ${found} into an object`,
     );
   }
-  if (body.apiVersion !== undefined && body.apiVersion !== apiVersion) {
+  const given = { kind: show(object.kind), apiVersion: show(object.apiVersion) };
+  if (kind.custom && given.kind === "")
+    throw badRequest(`${unrecognized}Object 'Kind' is missing in '${clip(object)}'`);
+  if (kind.custom && given.apiVersion === "")
+    throw badRequest(`${unrecognized}Object 'apiVersion' is missing in '${clip(object)}'`);
+  if (given.apiVersion !== "" && given.apiVersion !== apiVersion) {
     throw badRequest(
-      `the API version in the data (${show(body.apiVersion)}) does not match the expected API version (${apiVersion})`,
+      `the API version in the data (${given.apiVersion}) does not match the expected API version (${apiVersion})`,
     );
   }
-  const { apiVersion: _, kind: __, metadata: raw, ...content } = body;
-  const { metadata, dropped } = decodeMetadata(kind.kind, raw);
+  if (given.kind !== "" && given.kind !== kind.kind) {
+    if (kind.custom) {
+      const error = invalidValue("kind", given.kind, `must be ${kind.kind}`);
+      throw invalid({ group: kind.group, kind: given.kind }, textAt(object, "metadata", "name"), [error]);
+    }
+    const why = `the kind in the data (${given.kind}) does not match the expected kind (${kind.kind})`;
+    throw badRequest(`${given.kind} in version "${version.version}" cannot be handled as a ${kind.kind}: ${why}`);
+  }
+  const { apiVersion: _, kind: __, metadata: raw, ...content } = object;
+  const { metadata, dropped } = decodeMetadata(kind, version.version, raw);
   const pruned = version.schema.prune(kind.custom ? content : (withoutNulls(content) as JsonObject));
   report(target, [...dropped, ...pruned.dropped], options);
   const complete = { apiVersion, kind: kind.kind, metadata, ...withoutType(version.schema.default(pruned.value)) };

@@ -1,10 +1,11 @@
-import type { JsonObject } from "../schema/index.ts";
+import type { FieldError, JsonObject } from "../schema/index.ts";
 import type { Entry } from "../store/entry.ts";
 import type { ServerContext, Target } from "./context.ts";
 import { cleanupFinalizer, definitionCollection, withCondition } from "../kinds/definition.ts";
+import { invalidValue, notSupported } from "../kinds/field-errors.ts";
 import { protectedNamespaces } from "../kinds/namespace.ts";
 import { at, isObject, listAt, metaOf, show, timestamp, withMeta } from "../object.ts";
-import { badRequest, conflict, forbidden, notFound } from "../status.ts";
+import { conflict, forbidden, invalid, notFound } from "../status.ts";
 import { isFinal } from "./write.ts";
 
 export type Propagation = "Background" | "Foreground" | "Orphan";
@@ -16,27 +17,31 @@ export interface DeleteOptions {
   readonly resourceVersion: string | undefined;
 }
 
-/** Reads the DeleteOptions of a body and of the query, the query winning. Throws a 400 for values it does not know. */
+const propagations: readonly string[] = ["Foreground", "Background", "Orphan"] satisfies Propagation[];
+
+/** Reads the DeleteOptions of a body and of the query, the query winning. Throws a 422 for values it does not know. */
 export function readDeleteOptions(body: JsonObject, query: URLSearchParams): DeleteOptions {
   const named = query.get("propagationPolicy") ?? at(body, "propagationPolicy");
   const orphan = query.get("orphanDependents") ?? at(body, "orphanDependents");
-  const propagation = named ?? (orphan === undefined ? undefined : show(orphan) === "true" ? "Orphan" : "Background");
-  if (
-    propagation !== undefined &&
-    propagation !== null &&
-    propagation !== "Background" &&
-    propagation !== "Foreground" &&
-    propagation !== "Orphan"
-  ) {
-    throw badRequest(
-      `propagationPolicy: Unsupported value: ${JSON.stringify(propagation)}: supported values: "Foreground", "Background", "Orphan"`,
+  const dryRun = query.has("dryRun") ? query.getAll("dryRun") : listAt(body, "dryRun");
+  const errors: FieldError[] = [];
+  const policy = named ?? undefined;
+  if (policy !== undefined && !propagations.includes(show(policy))) {
+    errors.push(notSupported("propagationPolicy", policy, [...propagations, "nil"]));
+  } else if (policy !== undefined && orphan !== undefined && orphan !== null) {
+    errors.push(
+      invalidValue("propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set"),
     );
   }
+  if (dryRun.some((value) => value !== "All")) errors.push(notSupported("dryRun", [...dryRun], ["All"]));
+  if (errors.length > 0) throw invalid({ group: "meta.k8s.io", kind: "DeleteOptions" }, "", errors);
+  const legacy =
+    orphan === undefined || orphan === null ? undefined : show(orphan) === "true" ? "Orphan" : "Background";
   const uid = at(body, "preconditions", "uid");
   const resourceVersion = at(body, "preconditions", "resourceVersion");
   return {
-    dryRun: query.get("dryRun") === "All" || listAt(body, "dryRun").includes("All"),
-    propagation: propagation ?? undefined,
+    dryRun: dryRun.length > 0,
+    propagation: (policy as Propagation | undefined) ?? legacy,
     uid: typeof uid === "string" ? uid : undefined,
     resourceVersion: typeof resourceVersion === "string" ? resourceVersion : undefined,
   };

@@ -3,10 +3,11 @@ import type { Json, JsonObject } from "../schema/index.ts";
 import type { Entry } from "../store/entry.ts";
 import type { ServerContext, Target, WriteOptions, Written } from "./context.ts";
 import { ApplyError, applyServerSide, checkApplied } from "../apply/index.ts";
+import { invalidValue } from "../kinds/field-errors.ts";
 import { groupVersion, present } from "../kinds/kind.ts";
-import { at, isObject, metaOf, textAt, timestamp, withMeta } from "../object.ts";
+import { at, isObject, metaOf, show, textAt, timestamp, withMeta } from "../object.ts";
 import { jsonPatch, mergePatch, PatchError, strategicMergePatch } from "../patch/index.ts";
-import { badRequest, conflict, notFound, StatusError, unsupportedMediaType } from "../status.ts";
+import { badRequest, conflict, invalid, notFound, StatusError, unsupportedMediaType } from "../status.ts";
 import { decodeObject } from "./decode.ts";
 import { createObject, replaceObject } from "./write.ts";
 
@@ -42,8 +43,21 @@ export function patchObject(
   const live = present(kind, version, previous.object);
   const patched = patchLive(target, type, live, patch);
   if (!isObject(patched)) throw unprocessable("the patch leaves no object");
-  const decoded = decodeObject(target, patched, options);
+  const decoded = decodePatched(target, patched, patch, options);
   return replaceObject(context, target, previous, keepVersion(decoded, live), options);
+}
+
+/** What the patch made of the object, where it is one of its kind still; a 422 about the patch where it is not. */
+function decodePatched(target: Target, patched: JsonObject, patch: Json, options: WriteOptions): JsonObject {
+  try {
+    return decodeObject(target, patched, options);
+  } catch (error) {
+    if (!(error instanceof StatusError) || error.code !== "BadRequest") throw error;
+    const why = error.text.replace(/^\S+ in version "[^"]*" cannot be handled as a \S+: /, "");
+    const shown = JSON.stringify(patch);
+    const value = shown.length > 500 ? `${shown.slice(0, 500)}...` : shown;
+    throw invalid({ group: "", kind: "" }, "", [invalidValue("patch", value, why)]);
+  }
 }
 
 /** A patch that names no resourceVersion goes on top of whatever is stored. */
@@ -112,13 +126,18 @@ function readApplied(target: Target, patch: JsonObject, options: WriteOptions): 
   const problem = checkApplied(patch);
   if (problem !== undefined) throw badRequest(problem);
   const apiVersion = groupVersion(kind, version.version);
-  if (textAt(patch, "kind") === "") throw badRequest("Object 'Kind' is missing in the applied configuration");
   const named = textAt(patch, "metadata", "name");
   if (named !== "" && named !== name)
     throw badRequest(`the name of the object (${named}) does not match the name on the URL (${name})`);
   // Pruning checks the field names; defaults must not become owned fields.
-  decodeObject(target, { ...patch, apiVersion: patch.apiVersion ?? apiVersion }, options);
-  const { value } = version.schema.prune(patch);
+  if (show(patch.kind) !== kind.kind || show(patch.apiVersion) !== apiVersion) {
+    const slash = show(patch.apiVersion).includes("/") ? "" : "/";
+    throw badRequest(`invalid object type: ${slash}${show(patch.apiVersion)}, Kind=${show(patch.kind)}`);
+  }
+  decodeObject(target, patch, { ...options, fieldValidation: "Ignore" });
+  const { value, dropped } = version.schema.prune(patch);
+  // An unknown field can have no owner, whatever fieldValidation says.
+  if (dropped.length > 0) throw undeclared(target, dropped);
   const full: JsonObject = { ...value, apiVersion, kind: kind.kind, metadata: at(patch, "metadata") ?? {} };
   const { status, ...rest } = full;
   const object = withMeta(rest, { name, namespace: namespace || undefined });
@@ -131,6 +150,14 @@ function readApplied(target: Target, patch: JsonObject, options: WriteOptions): 
     };
   }
   return version.hasStatus || status === undefined ? object : { ...object, status };
+}
+
+/** The real server answers these with 500, and so clients do not expect another code. */
+function undeclared({ kind, version, namespace, name }: Target, paths: readonly string[]): StatusError {
+  const subject = `${namespace}/${name}; ${groupVersion(kind, version.version)}, Kind=${kind.kind}`;
+  const lines = paths.map((path) => `.${path}: field not declared in schema`);
+  const list = lines.length === 1 ? lines.join("") : `errors:\n  ${lines.join("\n  ")}`;
+  return new StatusError(500, "Unknown", `failed to create typed patch object (${subject}): ${list}`);
 }
 
 function merge(
@@ -167,10 +194,16 @@ function applyConflict(conflicts: readonly ApplyConflict[]): StatusError {
     return `conflict with ${JSON.stringify(manager)}${below}${operation === "Update" ? ` using ${apiVersion}` : ""}`;
   };
   const causes = conflicts.map((one) => ({ reason: "FieldManagerConflict", message: describe(one), field: one.field }));
-  const first = conflicts[0];
-  const text =
-    conflicts.length === 1 && first !== undefined
-      ? `Apply failed with 1 conflict: ${describe(first)}: ${first.field}`
-      : `Apply failed with ${conflicts.length} conflicts: ${conflicts.map((one) => `${describe(one)}:\n- ${one.field}`).join("\n")}`;
+  const [first] = conflicts;
+  let text = `Apply failed with ${conflicts.length} conflict${conflicts.length === 1 ? "" : "s"}: `;
+  if (conflicts.length === 1 && first !== undefined) text += `${describe(first)}: ${first.field}`;
+  else {
+    const groups = [...Map.groupBy(conflicts, describe)];
+    const lines = groups.flatMap(([who, fields]) => [
+      `${who.replace("conflict", "conflicts")}:`,
+      ...fields.map(({ field }) => `- ${field}`),
+    ]);
+    text += lines.join("\n");
+  }
   return new StatusError(409, "Conflict", text, { details: { causes } });
 }

@@ -30,7 +30,7 @@ export function readRevision(text: string): number | undefined {
   if (text === "") return undefined;
   if (!/^\d{1,19}$/.test(text))
     throw badRequest(
-      `Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
     );
   return Number(text);
 }

@@ -56,10 +56,11 @@ export function createObject(
   if (version.hasStatus && "status" in object) object = without(object, "status");
   object = toStored(kind, version, object);
   object = kind.prepare?.(object, undefined, { nowMs, revision }) ?? object;
+  if (ownership === "update") object = track(target, undefined, object, options, nowMs);
+  object = kind.assign?.(object, undefined, { nowMs, revision }) ?? object;
   validate(target, object, undefined);
   if (name !== undefined && store.collection(kind.collection).get(namespace, name) !== undefined)
     throw alreadyExists(kind, name);
-  if (ownership === "update") object = track(target, undefined, object, options, nowMs);
   return { entry: commit(context, target, object, options, undefined), created: true };
 }
 
@@ -102,10 +103,12 @@ export function replaceObject(
     resourceVersion: oldMeta.resourceVersion,
   });
   const nowMs = clock.now();
-  next = kind.prepare?.(next, old, { nowMs, revision: store.revision + 1 }) ?? next;
+  const write = { nowMs, revision: store.revision + 1 };
+  next = kind.prepare?.(next, old, write) ?? next;
+  if (ownership === "update") next = track(target, old, next, options, nowMs);
+  next = kind.assign?.(next, old, write) ?? next;
   if (kind.generation?.(next, old) === true) next = withMeta(next, { generation: (oldMeta.generation ?? 0) + 1 });
   validate(target, next, old);
-  if (ownership === "update") next = track(target, old, next, options, nowMs);
   if (unchanged(next, old)) return { entry: previous, created: false };
   return { entry: commit(context, target, next, options, previous), created: false };
 }
@@ -114,8 +117,11 @@ function checkIdentity(target: Target, previous: Entry, decoded: JsonObject): vo
   const { kind, name, namespace } = target;
   const given = metaOf(decoded);
   const live = metaOf(previous.object);
-  if ((given.name ?? "") !== name) {
-    throw badRequest(`the name of the object (${given.name ?? ""}) does not match the name on the URL (${name})`);
+  if (given.name === undefined) {
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  }
+  if (given.name !== name) {
+    throw badRequest(`the name of the object (${given.name}) does not match the name on the URL (${name})`);
   }
   if (namespace !== "" && given.namespace !== undefined && given.namespace !== namespace) {
     throw badRequest(

@@ -39,10 +39,10 @@ export function parseLabelSelector(text: string): LabelMatch | undefined {
   function requirement(): LabelMatch {
     if (tokens[position] === "!") {
       position++;
-      const key = checkKey(word());
+      const key = checkKey(word(), tokens[position] ?? "");
       return (labels) => labels[key] === undefined;
     }
-    const key = checkKey(word());
+    const key = checkKey(word(), tokens[position] ?? "");
     const operator = tokens[position];
     if (operator === undefined || operator === ",") return (labels) => labels[key] !== undefined;
     position++;
@@ -113,7 +113,8 @@ function isSymbol(text: string): boolean {
 const qualifiedName = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
 
-function checkKey(key: string): string {
+function checkKey(key: string, found: string): string {
+  if (key === "") throw badRequest(`found '${found}', expected: !, identifier, or 'end of string'`);
   if (!qualifiedName.test(key))
     throw refuse(
       `key: Invalid value: "${key}": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
