@@ -39,7 +39,7 @@ export function compareFamily(family: Family, stored: readonly Labels[], types: 
   if (absent.length > 0) differences.push(`${family.name}: label ${absent.join(", ")} on no series`);
   if (family.type === "histogram") {
     const bounds = new Set(series.map((labels) => labels["le"]).filter((le) => le !== undefined));
-    const found = [...bounds].map(Number).sort((a, b) => a - b);
+    const found = [...bounds].map((le) => (le === "+Inf" ? Infinity : Number(le))).sort((a, b) => a - b);
     const declared = [...(family.buckets ?? []), Infinity];
     if (found.join() !== declared.join()) {
       differences.push(`${family.name}: bucket bounds ${found.join(" ")}, declared ${declared.join(" ")}`);

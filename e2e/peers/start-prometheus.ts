@@ -79,18 +79,28 @@ function configuration(options: PrometheusOptions): string {
     {
       global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },
       rule_files: ruleFiles ?? [],
-      scrape_configs: (targets ?? []).map(({ job, url, honorLabels = false }) => {
-        const { host, pathname, protocol } = new URL(url);
-        return {
-          job_name: job,
-          honor_labels: honorLabels,
-          scheme: protocol.slice(0, -1),
-          metrics_path: pathname,
-          static_configs: [{ targets: [host] }],
-        };
-      }),
+      scrape_configs: [...Map.groupBy(targets ?? [], ({ job }) => job).values()].map(scrapeConfig),
     },
     undefined,
     2,
   )}\n`;
+}
+
+/** One job; its pages differ in nothing but their host. */
+function scrapeConfig(targets: readonly ScrapeTarget[]): object {
+  const [first, ...others] = targets.map(({ url }) => new URL(url));
+  const [{ job, honorLabels = false } = {}] = targets;
+  if (others.some(({ pathname, protocol }) => pathname !== first?.pathname || protocol !== first.protocol)) {
+    throw new PeerError(
+      "invalid_options",
+      `the pages of job ${job} differ in scheme or path; give them jobs of their own`,
+    );
+  }
+  return {
+    job_name: job,
+    honor_labels: honorLabels,
+    scheme: first?.protocol.slice(0, -1),
+    metrics_path: first?.pathname,
+    static_configs: [{ targets: targets.map(({ url }) => new URL(url).host) }],
+  };
 }

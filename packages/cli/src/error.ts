@@ -14,8 +14,13 @@ export class CliError extends CodedError<CliErrorCode> {
   static from(thrown: unknown): CliError {
     if (thrown instanceof CliError) return thrown;
     const code = thrown instanceof CodedError ? (thrown.code as string) : "";
-    const usage = usageCodes.has(code) || isNodeError(thrown, ["ENOENT", "EACCES", "EISDIR", "EADDRINUSE", "ENOTDIR"]);
-    return new CliError(usage ? "usage" : "failed", describeError(thrown), { cause: thrown });
+    const message = describeError(thrown);
+    const usage =
+      usageCodes.has(code) ||
+      isNodeError(thrown, ["ENOENT", "EACCES", "EISDIR", "EADDRINUSE", "ENOTDIR"]) ||
+      // gRPC wraps the errno of its listener in text.
+      message.includes("EADDRINUSE");
+    return new CliError(usage ? "usage" : "failed", message, { cause: thrown });
   }
 }
 

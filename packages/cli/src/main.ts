@@ -3,6 +3,9 @@ import { CommanderError } from "commander";
 import { CliError } from "./error.ts";
 import { createProgram } from "./program.ts";
 
+// What gRPC prints on its own is said by our errors and logs as well.
+process.env["GRPC_VERBOSITY"] ??= "NONE";
+
 // Started by another process of the stack: when that one dies, however it dies, the channel closes and this one ends too.
 process.on("disconnect", () => process.kill(process.pid, "SIGTERM"));
 

@@ -65,6 +65,16 @@ export interface ProviderServer extends AsyncDisposable {
   shutdown(): Promise<void>;
 }
 
+/** They change nothing and come again and again, so their success is worth a line to nobody but a debugger. */
+const readingMethods: ReadonlySet<string> = new Set([
+  "Validate",
+  "GetCapabilities",
+  "DescribeVM",
+  "TaskStatus",
+  "GetDiskInfo",
+  "ListVMs",
+]);
+
 /**
  * Serves the contract under both service names on one port, with health and reflection beside it. Counts every provider RPC whatever
  * ended it, every error once, and sends counted errors on as ErrorInfo.
@@ -89,6 +99,12 @@ export async function startProviderServer(options: ProviderServerOptions): Promi
       instruments.virtrigaud_provider_rpc_latency_seconds.record(record.durationSeconds, {
         provider_type: providerType,
         method: record.method,
+      });
+      const level = record.code === "OK" && readingMethods.has(record.method) ? "debug" : "info";
+      logger[level]("an RPC ended", {
+        method: record.method,
+        code: record.code,
+        durationSeconds: record.durationSeconds,
       });
       options.onRpc?.(record);
     },

@@ -140,6 +140,7 @@ export function createTaskStore(options: TaskStoreOptions): TaskStore {
       let error = "";
       try {
         await run(stopping.signal);
+        logger.info("a task ended", { task: info.id, operation: info.operation });
       } catch (thrown) {
         // Stopped, not failed: it stays in the file as running, for the next process.
         if (stopping.signal.aborted) return;
