@@ -535,7 +535,9 @@ describe("startManager", () => {
     await until("no provider", () => world.provider("brief") === undefined);
     await virtualMachines.delete({ namespace: "default", name: "left" });
     await until("held", () =>
-      condition(world.machine("left"), "Ready")?.message.includes("Provider default/brief does not exist; create it, or annotate"),
+      condition(world.machine("left"), "Ready")?.message.includes(
+        "Provider default/brief does not exist; create it, or annotate",
+      ),
     );
     const annotations = { "virtrigaud.io/force-delete": "true" };
     await virtualMachines.patch(

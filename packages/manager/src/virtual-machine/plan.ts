@@ -137,6 +137,29 @@ function retryIn(view: View, operation: Mutation): number {
   return Math.max(0, failures.retryAtMs - view.nowMs);
 }
 
+/** The journal after a look at the machine, and the power-on whose first address it showed. Pure. */
+export function afterObservation(
+  journal: Journal,
+  observed: Observed,
+  wish: Wish | undefined,
+): { readonly journal: Journal; readonly addressSince?: number } {
+  if (!observed.exists) return { journal };
+  const { poweredOnAtMs, shutdownAtMs, ...rest } = journal;
+  // A machine of another manager has the shape it has; taking it over must not change it.
+  const applied = rest.applied ?? wish?.digest;
+  // Still to be waited for: by one that is wished off, and by one that is stopped only to be changed.
+  const stopping = wish === undefined || wish.power === "OffGraceful" || applied !== wish.digest;
+  const starting = observed.power === "On" && observed.ips.length === 0;
+  const next: Journal = {
+    ...rest,
+    ...(applied === undefined ? {} : { applied }),
+    ...(shutdownAtMs !== undefined && observed.power === "On" && stopping ? { shutdownAtMs } : {}),
+    ...(poweredOnAtMs !== undefined && starting ? { poweredOnAtMs } : {}),
+  };
+  const found = poweredOnAtMs !== undefined && observed.power === "On" && !starting;
+  return found ? { journal: next, addressSince: poweredOnAtMs } : { journal: next };
+}
+
 const firstRetryMs = 1_000;
 const longestRetryMs = 300_000;
 

@@ -17,8 +17,8 @@ import type { Journal } from "./journal.ts";
 import { countOperation } from "./measure.ts";
 import { createOperations } from "./operations.ts";
 import type { Operations, Peer } from "./operations.ts";
-import { plan, pollDelay } from "./plan.ts";
-import type { Step } from "./plan.ts";
+import { afterObservation, plan, pollDelay } from "./plan.ts";
+import type { Observed, Step } from "./plan.ts";
 import { findReferences, findSources } from "./references.ts";
 import { createSession } from "./session.ts";
 import type { Session } from "./session.ts";
@@ -152,8 +152,7 @@ function createMachineReconcile(
         if (await operations.poll()) return undefined;
         return settle(again(pollDelay(clock.now() - (session.journal.attempt?.startedAtMs ?? 0))));
       case "describe":
-        operations.observed = await operations.describe();
-        noteObservation();
+        noteObservation(await operations.describe());
         return undefined;
       case "abandon":
         session.journal = withoutAttempt(session.journal);
@@ -178,30 +177,16 @@ function createMachineReconcile(
     return desired;
   }
 
-  function noteObservation(): void {
-    const { observed } = operations;
-    const { journal } = session;
-    if (observed?.exists !== true) return;
-    let next: Journal = journal;
-    // A machine of another manager has the shape it has; taking it over must not change it.
-    if (next.applied === undefined && desired !== undefined) next = { ...next, applied: desired.digest };
-    if (next.shutdownAtMs !== undefined && (observed.power === "Off" || desired?.power === "On")) {
-      const { shutdownAtMs: _heard, ...rest } = next;
-      next = rest;
-    }
-    const { poweredOnAtMs } = next;
-    if (poweredOnAtMs !== undefined && (observed.power !== "On" || observed.ips.length > 0)) {
-      const { poweredOnAtMs: _seen, ...rest } = next;
-      next = rest;
-      if (observed.power === "On") {
-        const seconds = Math.max(0, clock.now() - poweredOnAtMs) / 1000;
-        const { type } = peer();
-        session.afterCommit(() =>
-          manager.instruments.virtrigaud_ip_discovery_duration_seconds.record(seconds, { provider_type: type }),
-        );
-      }
-    }
-    session.journal = next;
+  function noteObservation(observed: Observed): void {
+    operations.observed = observed;
+    const { journal, addressSince } = afterObservation(session.journal, observed, desired);
+    session.journal = journal;
+    if (addressSince === undefined) return;
+    const seconds = Math.max(0, clock.now() - addressSince) / 1000;
+    const { type } = peer();
+    session.afterCommit(() =>
+      manager.instruments.virtrigaud_ip_discovery_duration_seconds.record(seconds, { provider_type: type }),
+    );
   }
 
   function noteVanished(): void {
