@@ -403,6 +403,71 @@ export const objectCases: readonly ConformanceCase[] = [
       );
     },
   },
+  ...(
+    [
+      [
+        "propagationPolicy=Bad",
+        'propagationPolicy: Unsupported value: "Bad": supported values: "Foreground", "Background", "Orphan", "nil"',
+      ],
+      ["dryRun=Bad", 'dryRun: Unsupported value: ["Bad"]: supported values: "All"'],
+      [
+        "orphanDependents=true&propagationPolicy=Orphan",
+        'propagationPolicy: Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set',
+      ],
+    ] as const
+  ).map(([query, problem]): ConformanceCase => ({
+    name: `delete with ${query} answers 422 and deletes nothing`,
+    async run({ expect, core }) {
+      await expect(201, "POST", `${core}/configmaps`, configMap("a"));
+      const status = await expect(422, "DELETE", `${core}/configmaps/a?${query}`);
+      assert.equal(status.message, `DeleteOptions.meta.k8s.io "" is invalid: ${problem}`);
+      await expect(200, "GET", `${core}/configmaps/a`);
+    },
+  })),
+  {
+    name: "delete of a Service answers with the Service",
+    async run({ expect, core }) {
+      const service = {
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name: "s" },
+        spec: { type: "ExternalName", externalName: "a.b" },
+      };
+      await expect(201, "POST", `${core}/services`, service);
+      assert.equal((await expect(200, "DELETE", `${core}/services/s`)).kind, "Service");
+    },
+  },
+  {
+    name: "a Service gets an address that nobody owns",
+    async run({ expect, core }) {
+      const service = { apiVersion: "v1", kind: "Service", metadata: { name: "s" }, spec: { ports: [{ port: 80 }] } };
+      const made = await expect(201, "POST", `${core}/services`, service);
+      assert.match(made.spec.clusterIP, /^10\./);
+      assert.deepEqual(made.spec.ports, [{ port: 80, protocol: "TCP", targetPort: 80 }]);
+      assert.equal(made.metadata.managedFields[0].fieldsV1["f:spec"]["f:clusterIP"], undefined);
+      const changed = await expect(200, "PUT", `${core}/services/s`, { ...service, spec: { ports: [{ port: 81 }] } });
+      assert.equal(changed.spec.clusterIP, made.spec.clusterIP);
+    },
+  },
+  {
+    name: "owner references and finalizers are checked",
+    async run({ expect, core }) {
+      const metadata = { finalizers: ["bad"], ownerReferences: [{ kind: "x" }] };
+      const status = await expect(422, "POST", `${core}/configmaps`, configMap("a", {}, metadata));
+      assert.deepEqual(
+        status.details.causes.map((cause: { field: string; message: string }) => [cause.field, cause.message]),
+        [
+          ["metadata.ownerReferences.apiVersion", 'Invalid value: "": version must not be empty'],
+          ["metadata.ownerReferences.name", 'Invalid value: "": must not be empty'],
+          ["metadata.ownerReferences.uid", 'Invalid value: "": must not be empty'],
+          [
+            "metadata.finalizers[0]",
+            'Invalid value: "bad": name is neither a standard finalizer name nor is it fully qualified',
+          ],
+        ],
+      );
+    },
+  },
   {
     name: "a finalizer keeps a deleted object until it is removed",
     async run({ expect, core }) {

@@ -89,6 +89,55 @@ export const patchCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "a patch that leaves no valid object answers 422 about the patch",
+    async run({ expect, core }) {
+      await expect(201, "POST", `${core}/configmaps`, configMap("a"));
+      const status = await expect(422, "PATCH", `${core}/configmaps/a`, { data: 5 }, merge);
+      assert.equal(status.details.causes[0].field, "patch");
+      assert.match(
+        status.details.causes[0].message,
+        /json: cannot unmarshal number into Go struct field ConfigMap\.data/,
+      );
+    },
+  },
+  {
+    name: "apply of a field that no schema knows is refused",
+    async run({ call, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const { status, body } = await call(
+        "PATCH",
+        `${path}/a?fieldManager=one`,
+        widget("a", { size: 1, bogus: 1 }),
+        apply,
+      );
+      assert.equal(status, 500);
+      assert.match(
+        body.message,
+        /^failed to create typed patch object \(\/a; .*, Kind=Widget\): \.spec\.bogus: field not declared in schema$/,
+      );
+    },
+  },
+  {
+    name: "apply through status owns status alone",
+    async run({ expect, defineWidget }) {
+      const { path, widget, apiVersion } = await defineWidget();
+      await expect(201, "POST", path, widget("a"));
+      const applied = {
+        apiVersion,
+        kind: "Widget",
+        metadata: { name: "a" },
+        spec: { size: 9 },
+        status: { phase: "Ready" },
+      };
+      const changed = await expect(200, "PATCH", `${path}/a/status?fieldManager=two`, applied, apply);
+      assert.equal(changed.spec.size, 1);
+      assert.equal(changed.status.phase, "Ready");
+      const entry = changed.metadata.managedFields.find((one: { manager: string }) => one.manager === "two");
+      assert.equal(entry.subresource, "status");
+      assert.deepEqual(entry.fieldsV1, { "f:status": { "f:phase": {} } });
+    },
+  },
+  {
     name: "a patch of a missing object answers NotFound",
     async run({ expect, core }) {
       const status = await expect(404, "PATCH", `${core}/configmaps/none`, {}, merge);

@@ -146,9 +146,7 @@ export const deploymentKind: Kind = defineBuiltin({
       !isObject(selector) ||
       (isObject(wanted) && Object.entries(wanted).some(([key, value]) => at(labels, key) !== value))
     ) {
-      errors.push(
-        invalidValue("spec.template.metadata.labels", labels ?? {}, "`selector` does not match template `labels`"),
-      );
+      errors.push(invalidValue("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"));
     }
     if (previous !== undefined && isObject(selector) && !sameJson(selector, at(previous, "spec", "selector"))) {
       errors.push(invalidValue("spec.selector", selector, "field is immutable"));

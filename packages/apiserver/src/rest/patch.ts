@@ -137,7 +137,7 @@ function readApplied(target: Target, patch: JsonObject, options: WriteOptions): 
   decodeObject(target, patch, { ...options, fieldValidation: "Ignore" });
   const { value, dropped } = version.schema.prune(patch);
   // An unknown field can have no owner, whatever fieldValidation says.
-  if (dropped.length > 0) throw undeclared(target, dropped);
+  if (dropped.length > 0) throw undeclared(target, textAt(patch, "metadata", "namespace"), dropped);
   const full: JsonObject = { ...value, apiVersion, kind: kind.kind, metadata: at(patch, "metadata") ?? {} };
   const { status, ...rest } = full;
   const object = withMeta(rest, { name, namespace: namespace || undefined });
@@ -153,7 +153,7 @@ function readApplied(target: Target, patch: JsonObject, options: WriteOptions): 
 }
 
 /** The real server answers these with 500, and so clients do not expect another code. */
-function undeclared({ kind, version, namespace, name }: Target, paths: readonly string[]): StatusError {
+function undeclared({ kind, version, name }: Target, namespace: string, paths: readonly string[]): StatusError {
   const subject = `${namespace}/${name}; ${groupVersion(kind, version.version)}, Kind=${kind.kind}`;
   const lines = paths.map((path) => `.${path}: field not declared in schema`);
   const list = lines.length === 1 ? lines.join("") : `errors:\n  ${lines.join("\n  ")}`;

@@ -17,7 +17,7 @@ export function compileJsonPath(text: string): JsonPath | undefined {
 }
 
 const pattern =
-  /\.\.([\w-]+)|\.((?:[^.[\]\\]|\\.)+)|\[(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\*)|(-?\d+)|(-?\d*):(-?\d*)|\?\((.+?)\))\]|\.(?=\[)/y;
+  /\.\.([\w-]+)|\.((?:[^\s.[\]\\]|\\.)+)|\[(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\*)|(-?\d+)|(-?\d*):(-?\d*)|\?\((.+?)\))\]|\.(?=\[)/y;
 
 function parse(text: string): Step[] | undefined {
   const source = text.startsWith("$") ? text.slice(1) : text;
