@@ -5,7 +5,7 @@ import type { Labels, PrometheusApi } from "./prometheus-api.ts";
 const notTheFamilys = new Set(["__name__", "le", "instance", "job", "otel_metric_overflow"]);
 
 /** Names under which the samples of a family are stored. */
-export function sampleNames(family: Family): string[] {
+function sampleNames(family: Family): string[] {
   return family.type === "histogram"
     ? [`${family.name}_bucket`, `${family.name}_count`, `${family.name}_sum`]
     : [family.name];
@@ -16,7 +16,7 @@ export function sampleNames(family: Family): string[] {
  * bucket bound. Gives one line per difference. A label whose value is empty is no label to Prometheus, so keys that may be empty may be
  * missing from some series, never from the declaration.
  */
-export function compareFamily(family: Family, stored: readonly Labels[], types: ReadonlyMap<string, string>): string[] {
+function compareFamily(family: Family, stored: readonly Labels[], types: ReadonlyMap<string, string>): string[] {
   const names = new Set(sampleNames(family));
   const series = stored.filter((labels) => names.has(labels["__name__"] ?? ""));
   if (series.length === 0) return [`${family.name}: no series found`];

@@ -6,7 +6,7 @@ export interface Sample {
 }
 
 /** Reads the samples of a Prometheus text page (0.0.4). */
-export function parsePage(page: string): Sample[] {
+function parsePage(page: string): Sample[] {
   return page
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"))

@@ -25,7 +25,7 @@ export function peerFolder(recipe: Recipe): string {
  * Hash of everything that decides what the binary is, the toolchain apart: the recipe, its input files, the platform.
  * Costs a few file reads. Throws when an input file is missing.
  */
-export function inputsHash(recipe: Recipe): string {
+function inputsHash(recipe: Recipe): string {
   const hash = createHash("sha256");
   // Paths are left out: a checkout elsewhere builds the same binary.
   const portable = JSON.stringify(recipe, (key, value: unknown) =>

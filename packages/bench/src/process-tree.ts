@@ -18,15 +18,6 @@ export function proportionalSetSizeMib(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + pssKib(pid), 0) / 1024;
 }
 
-/** The command line of a process, cut to its telling part. */
-export function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
-  } catch {
-    return "";
-  }
-}
-
 function pssKib(pid: number): number {
   try {
     return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0);

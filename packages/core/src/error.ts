@@ -27,7 +27,8 @@ export function describeError(thrown: unknown): string {
 
 function safeString(value: unknown): string {
   try {
-    return typeof value === "object" ? JSON.stringify(value) : String(value as string | number);
+    // JSON shows an object's fields where its text would show none; what JSON cannot write has a text of its own.
+    return typeof value === "string" ? value : (JSON.stringify(value) ?? Object.prototype.toString.call(value));
   } catch {
     return Object.prototype.toString.call(value);
   }
