@@ -56,7 +56,7 @@ export async function converge(machines: number, telemetry: boolean): Promise<Co
     return { ...report, seconds, machines };
   } finally {
     ended.abort(new Error("measured"));
-    manager.kill("SIGKILL");
+    manager.disconnect();
     rmSync(folder, { recursive: true, force: true });
   }
 }
