@@ -63,6 +63,25 @@ export const collectionCases: readonly ConformanceCase[] = [
     },
   })),
   {
+    name: "names that objects of JavaScript have by nature mean nothing",
+    async run({ expect, core }) {
+      await expect(
+        201,
+        "POST",
+        `${core}/configmaps`,
+        configMap("a", { constructor: "1", __proto: "2" }, { labels: { l: "1" } }),
+      );
+      await expect(201, "POST", `${core}/secrets`, {
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name: "s" },
+        type: "constructor",
+      });
+      assert.deepEqual(names(await expect(200, "GET", `${core}/configmaps?labelSelector=constructor`)), []);
+      assert.deepEqual(names(await expect(200, "GET", `${core}/configmaps?labelSelector=l,toString!%3Dx`)), ["a"]);
+    },
+  },
+  {
     name: "a label selector that cannot be parsed answers 400",
     async run({ expect, core }) {
       const status = await expect(400, "GET", `${core}/configmaps?labelSelector=${encodeURIComponent("a in b")}`);

@@ -40,7 +40,8 @@ export function metaOf(object: JsonObject): ObjectMeta {
 export function at(object: Json | undefined, ...path: readonly string[]): Json | undefined {
   let current: Json | undefined = object;
   for (const key of path) {
-    if (!isObject(current)) return undefined;
+    // Names like `constructor` come from clients and must not reach the prototype.
+    if (!isObject(current) || !Object.hasOwn(current, key)) return undefined;
     current = current[key];
   }
   return current;

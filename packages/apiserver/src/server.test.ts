@@ -265,6 +265,19 @@ describe("discovery and OpenAPI", () => {
     await expect.poll(groupsNow).not.toContain("example.com");
   });
 
+  it("have an empty v2 document in both of its forms, which clients fall back to", async () => {
+    const { server, client } = await start();
+    expect(await client.expect(200, "GET", "/openapi/v2")).toMatchObject({ swagger: "2.0", definitions: {} });
+    const headers = {
+      authorization: `Bearer ${server.token}`,
+      accept: "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    };
+    const response = await fetch(`${server.url}/openapi/v2`, { headers });
+    expect(response.headers.get("content-type")).toBe("application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+    const bytes = Buffer.from(await response.arrayBuffer());
+    expect(bytes.toString("latin1")).toBe("\x0a\x032.0\x12\x15\x0a\x0aKubernetes\x12\x07v1.36.0");
+  });
+
   it("let a document be kept under its hash, and change the hash with the document", async () => {
     const { client } = await start();
     const before = (await client.expect(200, "GET", "/openapi/v3")).paths["api/v1"].serverRelativeURL as string;

@@ -3,6 +3,7 @@ import type { OpenApi } from "../discovery/openapi.ts";
 import type { Representation } from "./negotiate.ts";
 import type { Exchange } from "./request.ts";
 import { aggregated, coreVersions, groupList, oneGroup, resourceList } from "../discovery/discovery.ts";
+import { emptyOpenApiV2, encodeEmptyOpenApiV2, openApiV2Protobuf } from "../discovery/openapi-v2.ts";
 import { badRequest, noSuchPath, StatusError } from "../status.ts";
 import { negotiate } from "./negotiate.ts";
 import { parseResourcePath } from "./path.ts";
@@ -97,8 +98,17 @@ function serveDiscovery(exchange: Exchange, segments: readonly string[]): void {
 
 const yearSeconds = 31_536_000;
 
-function serveOpenApi({ response, query }: Exchange, segments: readonly string[], openApi: OpenApi): void {
+function serveOpenApiV2({ request, response }: Exchange): void {
+  if (request.headers.accept?.includes(openApiV2Protobuf.asked) !== true) return send(response, 200, emptyOpenApiV2);
+  const body = encodeEmptyOpenApiV2();
+  response.writeHead(200, { "content-type": openApiV2Protobuf.answered, "content-length": body.length });
+  response.end(body);
+}
+
+function serveOpenApi(exchange: Exchange, segments: readonly string[], openApi: OpenApi): void {
+  const { response, query } = exchange;
   const [, kind, root, ...rest] = segments;
+  if (kind === "v2" && root === undefined) return serveOpenApiV2(exchange);
   if (kind !== "v3") throw noSuchPath();
   if (root === undefined) return send(response, 200, openApi.index());
   const document =

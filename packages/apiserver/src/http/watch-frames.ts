@@ -24,7 +24,7 @@ export interface FrameOptions {
   readonly now: () => number;
 }
 
-export const initialEventsEnd = "k8s.io/initial-events-end";
+const initialEventsEnd = "k8s.io/initial-events-end";
 
 export function createFrameEncoder(options: FrameOptions): FrameEncoder {
   const { kind, version, as, includeObject, now } = options;

@@ -60,11 +60,11 @@ export const configMapKind: Kind = defineBuiltin({
 });
 
 /** Keys that a Secret of a type must have. */
-const requiredKeys: Readonly<Record<string, readonly string[]>> = {
-  "kubernetes.io/tls": ["tls.crt", "tls.key"],
-  "kubernetes.io/dockerconfigjson": [".dockerconfigjson"],
-  "kubernetes.io/ssh-auth": ["ssh-privatekey"],
-};
+const requiredKeys: ReadonlyMap<string, readonly string[]> = new Map([
+  ["kubernetes.io/tls", ["tls.crt", "tls.key"]],
+  ["kubernetes.io/dockerconfigjson", [".dockerconfigjson"]],
+  ["kubernetes.io/ssh-auth", ["ssh-privatekey"]],
+]);
 
 export const secretKind: Kind = defineBuiltin({
   kind: "Secret",
@@ -95,7 +95,7 @@ export const secretKind: Kind = defineBuiltin({
     const errors = [...validateKeys(next.data, "data"), ...validateImmutable(next, previous, ["data"])];
     if (previous !== undefined && next.type !== previous.type)
       errors.push(invalidValue("type", next.type, "field is immutable"));
-    for (const key of requiredKeys[textAt(next, "type")] ?? []) {
+    for (const key of requiredKeys.get(textAt(next, "type")) ?? []) {
       if (at(next, "data", key) === undefined) errors.push(required(`data[${key}]`));
     }
     return errors;

@@ -42,7 +42,7 @@ export function decodeMetadata(
   const metadata: JsonObject = {};
   const dropped: string[] = [];
   for (const [key, value] of Object.entries(raw)) {
-    const type = fieldTypes[key];
+    const type = Object.hasOwn(fieldTypes, key) ? fieldTypes[key] : undefined;
     if (type === undefined) dropped.push(`metadata.${key}`);
     else if (value !== null && key !== "selfLink") {
       const read = readField(refuse, key, type, value, dropped);

@@ -41,10 +41,6 @@ export function list(description: string, items: JsonObject, keys?: readonly str
   return { type: "array", description, items, ...merging };
 }
 
-export function set(description: string): JsonObject {
-  return { type: "array", description, items: { type: "string" }, "x-kubernetes-list-type": "set" };
-}
-
 export function object(
   description: string,
   properties: Readonly<Record<string, JsonObject>>,

@@ -34,7 +34,8 @@ function readEnvelope(body: Uint8Array): JsonObject {
     else if (number === 2) raw = value;
   }
   const { apiVersion = "", kind = "" } = type as { readonly apiVersion?: string; readonly kind?: string };
-  const message = messages[kind === "DeleteOptions" ? kind : `${apiVersion} ${kind}`];
+  const id = kind === "DeleteOptions" ? kind : `${apiVersion} ${kind}`;
+  const message = Object.hasOwn(messages, id) ? messages[id] : undefined;
   if (message === undefined) throw unreadable(`${kind} of ${apiVersion}`);
   return { apiVersion, kind, ...(flatten(readMessage(raw, message)) as JsonObject) };
 }

@@ -95,9 +95,9 @@ function firstBadByte(text: string): number {
 function withoutNulls(value: Json): Json {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (!isObject(value)) return value;
-  const result: JsonObject = {};
-  for (const [key, child] of Object.entries(value)) if (child !== null) result[key] = withoutNulls(child);
-  return result;
+  const entries = Object.entries(value).filter(([, child]) => child !== null);
+  // From entries, because an assignment to a key like `__proto__` would be lost.
+  return Object.fromEntries(entries.map(([key, child]) => [key, withoutNulls(child)]));
 }
 
 function withoutType(object: JsonObject): JsonObject {

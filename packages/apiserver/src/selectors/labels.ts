@@ -40,29 +40,29 @@ export function parseLabelSelector(text: string): LabelMatch | undefined {
     if (tokens[position] === "!") {
       position++;
       const key = checkKey(word(), tokens[position] ?? "");
-      return (labels) => labels[key] === undefined;
+      return (labels) => of(labels, key) === undefined;
     }
     const key = checkKey(word(), tokens[position] ?? "");
     const operator = tokens[position];
-    if (operator === undefined || operator === ",") return (labels) => labels[key] !== undefined;
+    if (operator === undefined || operator === ",") return (labels) => of(labels, key) !== undefined;
     position++;
     switch (operator) {
       case "=":
       case "==": {
         const value = checkValue(word());
-        return (labels) => labels[key] === value;
+        return (labels) => of(labels, key) === value;
       }
       case "!=": {
         const value = checkValue(word());
-        return (labels) => labels[key] !== value;
+        return (labels) => of(labels, key) !== value;
       }
       case "in": {
         const set = values();
-        return (labels) => set.has(labels[key] ?? "") && labels[key] !== undefined;
+        return (labels) => set.has(of(labels, key) ?? "") && of(labels, key) !== undefined;
       }
       case "notin": {
         const set = values();
-        return (labels) => labels[key] === undefined || !set.has(labels[key]);
+        return (labels) => of(labels, key) === undefined || !set.has(of(labels, key) ?? "");
       }
       case "<":
       case ">": {
@@ -73,7 +73,7 @@ export function parseLabelSelector(text: string): LabelMatch | undefined {
           );
         const bound = Number(text);
         const sign = operator === "<" ? -1 : 1;
-        return (labels) => /^[+-]?\d+$/.test(labels[key] ?? "") && (Number(labels[key]) - bound) * sign > 0;
+        return (labels) => /^[+-]?\d+$/.test(of(labels, key) ?? "") && (Number(of(labels, key)) - bound) * sign > 0;
       }
       default:
         throw refuse(`found '${operator}', expected: in, notin, =, ==, !=, gt, lt`);
@@ -132,4 +132,8 @@ function checkValue(value: string): string {
 
 function refuse(why: string): Error {
   return badRequest(`unable to parse requirement: ${why}`);
+}
+
+function of(labels: Readonly<Record<string, string>>, key: string): string | undefined {
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
 }

@@ -55,7 +55,7 @@ function stepOf(match: RegExpExecArray): Step | undefined {
 }
 
 function field(key: string): Step {
-  return (values) => values.flatMap((value) => (isObject(value) ? defined(value[key]) : []));
+  return (values) => values.flatMap((value) => own(value, key));
 }
 
 function children(value: Json): Json[] {
@@ -64,8 +64,11 @@ function children(value: Json): Json[] {
 }
 
 function descend(value: Json, key: string): Json[] {
-  const own = isObject(value) ? defined(value[key]) : [];
-  return [...own, ...children(value).flatMap((child) => descend(child, key))];
+  return [...own(value, key), ...children(value).flatMap((child) => descend(child, key))];
+}
+
+function own(value: Json, key: string): Json[] {
+  return isObject(value) && Object.hasOwn(value, key) ? defined(value[key]) : [];
 }
 
 function defined(value: Json | undefined): Json[] {
