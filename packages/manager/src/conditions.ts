@@ -10,7 +10,7 @@ export interface ConditionInput {
 }
 
 /** What a condition is about and when it was found. */
-export interface ConditionContext {
+interface ConditionContext {
   readonly generation: number | undefined;
   readonly nowMs: number;
 }

@@ -1,6 +1,7 @@
 export { customResourceDefinitions } from "./api/kinds.ts";
 export { group, version } from "./api/define-kind.ts";
 export { startManager } from "./manager.ts";
+export { ManagerError } from "./error.ts";
 export { unbuiltFamilies } from "./families.ts";
 export type { CustomResourceDefinition, ObjectMeta } from "./api/define-kind.ts";
 export type { Condition } from "./api/schema.ts";
@@ -12,4 +13,5 @@ export type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
 export type { VMSnapshot } from "./api/vm-snapshot.ts";
 export type { VMClone } from "./api/vm-clone.ts";
 export type { LeaderElectionOptions, Manager, ManagerOptions } from "./manager.ts";
+export type { ManagerErrorCode } from "./error.ts";
 export type { BreakerOptions } from "./provider/pool.ts";

@@ -155,7 +155,9 @@ async function createWorld(): Promise<World> {
       const found: Record<string, number> = {};
       for (const [, labels = "", value] of page.matchAll(new RegExp(`^${family}(?:\\{(.*)\\})? (\\S+)$`, "gm"))) {
         if (Number(value) === 0) continue;
-        const values = Object.fromEntries([...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, text]) => [key, text]));
+        const values = Object.fromEntries(
+          [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", text]) => [key, text]),
+        ) as Record<string, string>;
         const keys = Object.keys(virtrigaud.families[family as keyof typeof virtrigaud.families]?.labels ?? values);
         found[keys.map((key) => values[key]).join(" ")] = Number(value);
       }
@@ -175,7 +177,7 @@ async function until<T>(what: string, ask: () => T | Promise<T>, timeoutMs = 10_
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const answer = await ask();
-    if (answer) return answer as NonNullable<T>;
+    if (answer) return answer;
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await wait(5);
   }
@@ -278,7 +280,7 @@ describe("startManager", () => {
 
   it("follows the power state, the class and the end of an object", async () => {
     const world = await createWorld();
-    await world.startMock("lab", { delays: { taskMs: { min: 5, max: 5 } } as never });
+    await world.startMock("lab", { delays: { taskMs: { min: 5, max: 5 } } });
     await world.startManager();
     await world.addProvider("lab");
     await world.addMachine("web");
@@ -326,7 +328,7 @@ describe("startManager", () => {
   it("counts a task that fails as one failure and tries again", async () => {
     const world = await createWorld();
     const rates = { CreateVM: { taskRate: 1 } };
-    await world.startMock("lab", { delays: { taskMs: { min: 5, max: 5 } } as never, failures: { methods: rates } });
+    await world.startMock("lab", { delays: { taskMs: { min: 5, max: 5 } }, failures: { methods: rates } });
     await world.startManager();
     await world.addProvider("lab");
     await world.addMachine("web");
@@ -445,7 +447,7 @@ describe("startManager", () => {
 
   it("neither makes nor counts a machine twice when it dies between an answer and its record", async () => {
     const world = await createWorld();
-    await world.startMock("lab", { delays: { rpcMs: { min: 250, max: 250 } } as never });
+    await world.startMock("lab", { delays: { rpcMs: { min: 250, max: 250 } } });
     const proxy = await startProxy(Number(new URL(world.api.url).port));
     const kube = clientOf(proxy.url, world.api.token);
     await world.addProvider("lab");
@@ -473,7 +475,7 @@ describe("startManager", () => {
 
   it("goes on with the task of a manager that ended", async () => {
     const world = await createWorld();
-    await world.startMock("lab", { delays: { taskMs: { min: 400, max: 400 } } as never });
+    await world.startMock("lab", { delays: { taskMs: { min: 400, max: 400 } } });
     await world.addProvider("lab");
     const first = await world.startManager();
     await world.addMachine("web");
@@ -488,6 +490,54 @@ describe("startManager", () => {
     expect(
       (await world.samples("virtrigaud_vm_operations_duration_seconds_sum"))["Create mock lab success"],
     ).toBeGreaterThan(0.4);
+  });
+
+  it("counts exactly what its provider's journal says, whatever fails", async () => {
+    const world = await createWorld();
+    await world.startMock("lab", {
+      seed: 5,
+      delays: { taskMs: { min: 0, max: 30 }, ipMs: { min: 0, max: 100 } },
+      failures: { rpcRate: 0.1, taskRate: 0.15, codes: { UNAVAILABLE: 2, ABORTED: 1, RESOURCE_EXHAUSTED: 1 } },
+    });
+    const manager = await world.startManager({ describeIntervalMs: 300 });
+    await world.addProvider("lab");
+    const names = Array.from({ length: 8 }, (_, index) => `web-${index}`);
+    for (const name of names) await world.addMachine(name);
+    for (const name of names) await untilReady(world, name);
+    for (const name of names) await world.resources.virtualMachines.delete({ namespace: "default", name });
+    await until("all gone", () => names.every((name) => world.machine(name) === undefined), 15_000);
+    await manager.stop();
+
+    const lines = world.journal("lab");
+    const count = (matches: Partial<JournalLine>): number =>
+      lines.filter((line) => Object.entries(matches).every(([key, value]) => line[key as keyof JournalLine] === value))
+        .length;
+    const counts = await world.samples("virtrigaud_vm_operations_total");
+    for (const operation of ["Create", "Power", "Delete"]) {
+      const method = `${operation}VM`;
+      const failedTasks = lines.filter(
+        ({ kind, method: of, result }) => kind === "task" && of === method && result !== "success",
+      );
+      expect({
+        success: counts[`${operation} mock lab success`] ?? 0,
+        failure: counts[`${operation} mock lab failure`] ?? 0,
+        error: counts[`${operation} mock lab error`] ?? 0,
+      }).toEqual({
+        success: count({ kind: "effect", method }),
+        failure: failedTasks.length + count({ kind: "rpc", method, code: "RESOURCE_EXHAUSTED" }),
+        error: count({ kind: "rpc", method, code: "UNAVAILABLE" }) + count({ kind: "rpc", method, code: "ABORTED" }),
+      });
+    }
+    expect(count({ kind: "effect", method: "CreateVM" })).toBe(names.length);
+    expect(count({ kind: "effect", method: "DeleteVM" })).toBe(names.length);
+    expect(counts["Describe mock lab success"]).toBe(count({ kind: "rpc", method: "DescribeVM", code: "OK" }));
+    // Whatever a provider has counted is not counted again.
+    const failedTasks = lines.filter(({ kind, result }) => kind === "task" && result !== "success");
+    expect(await world.samples("virtrigaud_errors_total")).toEqual(
+      failedTasks.length === 0 ? {} : { "TaskFailed manager": failedTasks.length },
+    );
+    const refused = lines.filter(({ kind, code }) => kind === "rpc" && code !== "OK");
+    expect(failedTasks.length + refused.length).toBeGreaterThan(0);
   });
 
   it("gives machines of two namespaces never the same machine", async () => {

@@ -4,7 +4,7 @@
  */
 
 /** An OpenAPI v3 structural schema node, as `apiextensions.k8s.io/v1` has it. */
-export interface JsonSchema {
+interface JsonSchema {
   readonly [key: string]: unknown;
 }
 
@@ -24,7 +24,7 @@ type RequiredKeys<F extends Fields> = { [K in keyof F]: F[K] extends RequiredSch
 type ValueOf<S> = S extends Schema<infer T> ? T : never;
 
 /** The object type that a set of fields describes: required fields present, all others optional. */
-export type FieldsOf<F extends Fields> = { -readonly [K in RequiredKeys<F>]: ValueOf<F[K]> } & {
+type FieldsOf<F extends Fields> = { -readonly [K in RequiredKeys<F>]: ValueOf<F[K]> } & {
   -readonly [K in Exclude<keyof F, RequiredKeys<F>>]?: ValueOf<F[K]>;
 };
 

@@ -5,7 +5,7 @@ import { ProviderError } from "@almanac/provider";
 import type { ResponseOf } from "@almanac/provider";
 import type { ProviderHandle } from "./pool.ts";
 
-export type CheckResult =
+type CheckResult =
   | { readonly ok: true; readonly message: string; readonly capabilities: ResponseOf<"getCapabilities"> | undefined }
   | { readonly ok: false; readonly error: Classified; readonly thrown: unknown };
 
@@ -26,7 +26,8 @@ export async function checkProvider(
     options.signal.throwIfAborted();
     const error = classify(thrown);
     // What is behind the address may be another process by the next check; the library's own pause before it dials again is of no use.
-    if (error.reason === "ConnectionFailed" || error.reason === "TLSError") handle.redial();
+    // An error that the provider has counted came over a connection that works.
+    if (!error.counted && (error.reason === "ConnectionFailed" || error.reason === "TLSError")) handle.redial();
     return { ok: false, error, thrown };
   }
 }

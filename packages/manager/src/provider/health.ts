@@ -1,5 +1,5 @@
 /** How many checks in a row change the verdict. */
-export interface HealthThresholds {
+interface HealthThresholds {
   readonly failures: number;
   readonly successes: number;
 }

@@ -19,7 +19,7 @@ export interface BreakerOptions {
   readonly halfOpenCalls?: number;
 }
 
-export interface ProviderPoolOptions {
+interface ProviderPoolOptions {
   readonly telemetry: Telemetry;
   readonly tls: TlsFiles | "insecure";
   readonly providerEndpoint?: ((namespacedName: string) => string | undefined) | undefined;
@@ -27,7 +27,7 @@ export interface ProviderPoolOptions {
   readonly clock: Clock;
 }
 
-export interface RpcOptions {
+interface RpcOptions {
   readonly signal: AbortSignal;
   readonly deadlineMs?: number;
 }

@@ -23,7 +23,7 @@ import { runtimeStatus } from "./runtime-status.ts";
 import { supportedType } from "./supported.ts";
 import { fieldManager, providerWorkload } from "./workload.ts";
 
-export const providerFinalizer = "provider.infra.virtrigaud.io/finalizer";
+const providerFinalizer = "provider.infra.virtrigaud.io/finalizer";
 
 const conflictPauseMs = 50;
 
@@ -208,7 +208,9 @@ export function createProviderReconciler(
       draft.failedCheck = result;
       countError(manager, result.error);
       memory.refusedSinceMs =
-        result.error.reason === "ConnectionFailed" ? (memory.refusedSinceMs ?? clock.now()) : undefined;
+        result.error.reason === "ConnectionFailed" && !result.error.counted
+          ? (memory.refusedSinceMs ?? clock.now())
+          : undefined;
     }
     // Below the threshold a failure changes nothing that others act on.
     if (!result.ok && memory.health.healthy === true) return;

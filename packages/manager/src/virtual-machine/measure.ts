@@ -1,7 +1,7 @@
 import type { Outcome, ProviderType, virtrigaud, VmOperation } from "@almanac/catalog";
 import type { Instruments } from "@almanac/metrics";
 
-export interface OperationRecord {
+interface OperationRecord {
   readonly operation: VmOperation;
   readonly type: ProviderType;
   /** Name of the Provider. */

@@ -28,7 +28,7 @@ export interface Peer {
 }
 
 /** How an attempt ended badly in this reconcile. */
-export interface FailedAttempt {
+interface FailedAttempt {
   readonly error: Classified;
   readonly thrown: unknown;
 }

@@ -12,7 +12,7 @@ import { isServing, supportedType } from "../provider/supported.ts";
 import { referenceKey } from "../resources.ts";
 import { desiredMachine } from "./desired.ts";
 import type { Desired } from "./desired.ts";
-import { finalizer, forceDeleteAnnotation } from "./journal.ts";
+import { finalizer, forceDeleteAnnotation, taskOf } from "./journal.ts";
 import type { Journal } from "./journal.ts";
 import { countOperation } from "./measure.ts";
 import { createOperations } from "./operations.ts";
@@ -299,6 +299,10 @@ function createMachineReconcile(
       throw thrown;
     }
     await session.commit();
+    // A task whose first question went unanswered is still this attempt's: unknown to the next reconcile, it would be started again.
+    const { attempt } = session.journal;
+    const isTaskKept = attempt === undefined || operations.task === taskOf(session.vm, attempt);
+    if (!isTaskKept) await writeStatus(undefined);
     if (thrown instanceof NotServing) return waitForProvider(thrown);
     if (thrown === unmet || isUnmet(thrown)) {
       unmet = thrown;
