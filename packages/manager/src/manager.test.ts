@@ -1,3 +1,4 @@
+// One file, since all its stories share the world they play in, and a helper that starts servers has no place in the published sources.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
