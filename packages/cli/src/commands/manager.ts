@@ -45,7 +45,8 @@ export async function manager(flags: ManagerFlags): Promise<void> {
     signal: shutdown.signal,
   });
   telemetry.logger.info("manager is running", { metrics: telemetry.metricsUrl, server: kube.server });
-  await untilAborted(shutdown.signal);
-  telemetry.logger.info("manager is stopping", { reason: String((shutdown.signal.reason as Error).message) });
-  void running;
+  // A manager that cannot go on by itself ends the process too, so that whatever supervises it starts another.
+  await Promise.race([untilAborted(shutdown.signal), running.ended]);
+  const { reason } = shutdown.signal as { reason?: Error };
+  telemetry.logger.info("manager is stopping", { reason: reason?.message ?? "it ended by itself" });
 }
