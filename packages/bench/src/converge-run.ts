@@ -18,6 +18,8 @@ export interface Convergence extends ConvergeReport {
   /** From the first create to the last machine Ready. */
   readonly seconds: number;
   readonly machines: number;
+  /** User and system time of the API server and the provider together. */
+  readonly peersCpuSeconds: number;
 }
 
 const child = fileURLToPath(new URL("converge-child.ts", import.meta.url));
@@ -45,15 +47,17 @@ export async function converge(machines: number, telemetry: boolean): Promise<Co
     const ready = watchReady(kube, machines, ended.signal);
     await askReport(manager);
     const started = performance.now();
+    const cpuBefore = process.cpuUsage();
     await createMachines(kube, machines);
     await ready;
     const seconds = (performance.now() - started) / 1000;
+    const used = process.cpuUsage(cpuBefore);
     const report = await askReport(manager);
     const { On, Off, Suspended } = provider.hypervisor.countByPowerState();
     if (On !== machines || Off + Suspended > 0) {
       throw new Error(`${On} machines on and ${Off + Suspended} not, expected ${machines} on`);
     }
-    return { ...report, seconds, machines };
+    return { ...report, seconds, machines, peersCpuSeconds: (used.user + used.system) / 1e6 };
   } finally {
     ended.abort(new Error("measured"));
     manager.disconnect();

@@ -1,8 +1,9 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { CliError } from "../error.ts";
 
 /** Where one run of `almanac up` keeps its files. */
-export interface RunFolder {
+export interface RunFolder extends Disposable {
   readonly root: string;
   readonly kubeconfig: string;
   /** The list for scripts. */
@@ -13,10 +14,15 @@ export interface RunFolder {
   readonly logs: string;
 }
 
-/** Makes the folder, readable by its owner only, and empties what earlier runs left of processes that no longer exist. */
+/**
+ * Makes the folder, readable by its owner only, and takes it for this process until disposed. What an earlier run left of its processes
+ * goes; logs and volumes stay. Throws a usage error naming the process that has the folder already.
+ */
 export function createRunFolder(directory: string): RunFolder {
   const root = resolve(directory);
   mkdirSync(root, { recursive: true, mode: 0o700 });
+  const pidFile = join(root, "pid");
+  takeFolder(root, pidFile);
   const folder: RunFolder = {
     root,
     kubeconfig: join(root, "kubeconfig"),
@@ -25,9 +31,46 @@ export function createRunFolder(directory: string): RunFolder {
     tls: join(root, "tls"),
     pods: join(root, "pods"),
     logs: join(root, "logs"),
+    [Symbol.dispose]: () => rmSync(pidFile, { force: true }),
   };
   rmSync(folder.upJson, { force: true });
   rmSync(folder.endpoints, { force: true });
   for (const path of [folder.tls, folder.pods, folder.logs]) mkdirSync(path, { recursive: true, mode: 0o700 });
   return folder;
+}
+
+function takeFolder(root: string, pidFile: string): void {
+  const own = `${pidFile}.${process.pid}`;
+  writeFileSync(own, `${process.pid}\n`);
+  try {
+    for (;;) {
+      try {
+        // Linking fails when the name is there, so of two that start together only one gets it.
+        linkSync(own, pidFile);
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+        const holder = Number(readFileSync(pidFile, "utf8"));
+        if (isAlive(holder)) {
+          throw new CliError(
+            "usage",
+            `${root} is in use by process ${holder}; stop that one, or give another folder with --dir`,
+          );
+        }
+        rmSync(pidFile, { force: true });
+      }
+    }
+  } finally {
+    rmSync(own, { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!(pid > 0)) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }

@@ -77,7 +77,7 @@ export async function startStack(options: StackOptions, signal: AbortSignal): Pr
   const { logger } = options;
   const cleanup = new AsyncDisposableStack();
   try {
-    const folder = createRunFolder(options.directory);
+    const folder = cleanup.use(createRunFolder(options.directory));
     const authority = await step(options, "certificates", "demo authority, 30 days", () => prepareTls(folder));
     const apiUrl = await startApi(options, folder, authority, cleanup);
     const kube = createKubeClient(await loadKubeConfig({ kubeconfig: options.kubeconfig ?? folder.kubeconfig }), {

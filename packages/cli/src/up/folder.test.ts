@@ -1,0 +1,25 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createRunFolder } from "./folder.ts";
+
+describe("createRunFolder", () => {
+  let root = "";
+  beforeEach(() => (root = mkdtempSync(join(tmpdir(), "run-"))));
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  it("refuses a folder that a living process has, and names both", () => {
+    using folder = createRunFolder(root);
+    expect(() => createRunFolder(root)).toThrow(`${root} is in use by process ${process.pid}`);
+    expect(folder.root).toBe(root);
+  });
+
+  it("takes over from a process that is gone, and leaves nothing behind", () => {
+    writeFileSync(join(root, "pid"), "999999999\n");
+    writeFileSync(join(root, "up.json"), "{}");
+    createRunFolder(root)[Symbol.dispose]();
+    expect(existsSync(join(root, "up.json"))).toBe(false);
+    expect(existsSync(join(root, "pid"))).toBe(false);
+  });
+});
