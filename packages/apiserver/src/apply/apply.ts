@@ -25,6 +25,7 @@ import type { MergeType } from "./merge-type.ts";
 import { mergeTypeOf } from "./merge-type.ts";
 import type { WriteOptions } from "./ownership.ts";
 import { compareForWrite, contested, emptyObject, releaseOthers, resetElements, updateManagers } from "./ownership.ts";
+import type { Emptied } from "./typed-value.ts";
 import { fieldSetOf, mergeValues, problemsOf, removePaths } from "./typed-value.ts";
 
 export interface ApplyOptions extends WriteOptions {
@@ -77,14 +78,19 @@ export function applyServerSide(options: ApplyOptions): ApplyResult {
   const claimed = new Map(managers).set(id, { ...identity, time, set });
 
   const merged = (mergeValues(live, applied, type) ?? {}) as JsonObject;
-  const object = prune(merged, claimed, last?.set ?? emptySet, type);
-  const comparison = compareForWrite(options, live, object);
+  const dropped = droppedBy(merged, claimed, last?.set ?? emptySet, type);
+  const comparison = compareForWrite(options, live, without(merged, dropped, type, nullForEmptied));
   if (!force) {
     const conflicts = conflictsOf(managers, comparison, id);
     if (conflicts.length > 0) return { conflicts };
   }
 
   const result = releaseOthers(claimed, comparison, id);
+  const object = without(merged, dropped, type, {
+    owned: set,
+    // What loses its last field is gone, unless it is applied empty.
+    leave: (value, isOwned) => (!isOwned ? undefined : Array.isArray(value) ? [] : {}),
+  });
   const owned = ownable(set);
   if (owned.size === 0) result.delete(id);
   else {
@@ -127,27 +133,34 @@ function checkMergeable({ applied, live }: ApplyOptions, type: MergeType): void 
 function managersBefore(options: ApplyOptions, stored: JsonObject | undefined): Managers {
   const managers = decodeManagers(managedFieldsOf(options.live)) ?? new Map<string, ManagerEntry>();
   if (stored === undefined || managers.size > 0) return managers;
-  const first = { ...options, manager: firstManager, resetFields: [] };
+  const first = { ...options, manager: firstManager };
   return updateManagers(first, managers, emptyObject(options, stored), stored);
 }
 
 /**
- * `merged` without what the manager applied last and nobody claims now. What it had applied is removed at first, then everything comes
- * back that somebody owns, or that was never the manager's.
+ * The paths of `merged` that the manager applied last and nobody claims now. What it had applied is taken away at first, then
+ * everything comes back that somebody owns, or that was never the manager's.
  */
-function prune(merged: JsonObject, claimed: Managers, last: FieldSet, type: MergeType): JsonObject {
-  if (last.size === 0) return merged;
+function droppedBy(merged: JsonObject, claimed: Managers, last: FieldSet, type: MergeType): FieldSet {
+  if (last.size === 0) return emptySet;
   const named = (set: FieldSet): FieldSet => withNamedFields(set, type);
   const setOf = (value: Json): FieldSet => named(fieldSetOf(value, type));
+  const setWithout = (set: FieldSet): FieldSet => setOf(without(merged, set, type, nullForEmptied));
+
   let managed: FieldSet = emptySet;
   for (const entry of claimed.values()) managed = union(managed, entry.set);
-  const without = (set: FieldSet): JsonObject => (removePaths(merged, set, type, managed) ?? {}) as JsonObject;
-
   const mergedSet = setOf(merged);
   const formerly = named(last);
-  const kept = union(setOf(without(formerly)), named(managed));
-  const pruned = without(difference(mergedSet, kept));
-  return without(intersection(difference(mergedSet, union(setOf(pruned), kept)), formerly));
+  const kept = union(setWithout(formerly), named(managed));
+  const keptAfterAll = setWithout(difference(mergedSet, kept));
+  return intersection(difference(mergedSet, union(keptAfterAll, kept)), formerly);
+}
+
+/** As the server has it until the nulls are dropped: other owners of what was emptied stay its owners. */
+const nullForEmptied: Emptied = { owned: emptySet, leave: () => null };
+
+function without(value: JsonObject, set: FieldSet, type: MergeType, emptied: Emptied): JsonObject {
+  return (removePaths(value, set, type, emptied) ?? {}) as JsonObject;
 }
 
 function conflictsOf(

@@ -153,7 +153,7 @@ const scalarShape: Shape = {};
 export function shapeOf(type: MergeType, value: Json): Shape {
   if (Array.isArray(value)) return { list: type.list ?? deduced.list };
   if (isObject(value)) return { map: type.map ?? deduced.map };
-  // null stands for an absent map or list where the type knows nothing else.
-  if (value === null && !type.isScalar) return type.map === undefined ? { list: type.list } : { map: type.map };
-  return scalarShape;
+  // null is whatever the type can be: a map rather than a scalar, a scalar rather than a list.
+  if (value === null && type.map !== undefined) return { map: type.map };
+  return value === null && !type.isScalar ? { list: type.list } : scalarShape;
 }

@@ -13,6 +13,13 @@ export interface Comparison {
   readonly removed: FieldSet;
 }
 
+/** What becomes of a map or list that loses its last part. */
+export interface Emptied {
+  readonly owned: FieldSet;
+  /** What takes the place of `value`; undefined for nothing. `isOwned`: the map or list itself is in `owned`. */
+  leave(value: Json, isOwned: boolean): Json | undefined;
+}
+
 type Path = readonly string[];
 
 function fieldType(map: MapType, name: string): MergeType {
@@ -213,38 +220,43 @@ function mergeOrders(live: readonly string[], applied: readonly string[]): strin
 }
 
 /**
- * `value` without the paths of `set`. A map or list that loses everything is gone as well, unless it belongs to `owned` as such:
- * somebody applied it empty.
+ * `value` without the paths of `set`; undefined when nothing is left. Of a map or list inside that loses everything, `emptied` says
+ * what is left, and what is around it does not count as emptied by that.
  */
-export function removePaths(value: Json, set: FieldSet, type: MergeType, owned: FieldSet): Json | undefined {
-  if (set.size === 0) return value;
-  const { map, list } = shapeOf(type, value);
-  const keep = (member: Json, element: string, memberType: MergeType): Json | undefined => {
-    const entry = set.get(element);
-    if (entry?.isMember === true) return undefined;
-    const owner = owned.get(element);
-    const kept = removePaths(member, entry?.children ?? emptySet, memberType, owner?.children ?? emptySet);
-    if (kept !== undefined || owner?.isMember !== true) return kept;
-    return Array.isArray(member) ? [] : {};
-  };
-  if (map !== undefined && !map.isAtomic && isObject(value)) {
-    const result: JsonObject = {};
-    for (const [name, member] of Object.entries(value)) {
-      const kept = keep(member, fieldElement(name), fieldType(map, name));
-      if (kept !== undefined) setOwn(result, name, kept);
+export function removePaths(value: Json, set: FieldSet, type: MergeType, emptied: Emptied): Json | undefined {
+  return remove(value, set, type, emptied.owned);
+
+  function remove(current: Json, paths: FieldSet, currentType: MergeType, owned: FieldSet): Json | undefined {
+    if (paths.size === 0) return current;
+    const { map, list } = shapeOf(currentType, current);
+    let isEmptied = true;
+    const keep = (member: Json, element: string | undefined, memberType: MergeType): Json | undefined => {
+      const entry = element === undefined ? undefined : paths.get(element);
+      if (entry?.isMember === true) return undefined;
+      isEmptied = false;
+      const owner = element === undefined ? undefined : owned.get(element);
+      const kept = remove(member, entry?.children ?? emptySet, memberType, owner?.children ?? emptySet);
+      return kept === undefined ? emptied.leave(member, owner?.isMember === true) : kept;
+    };
+    if (map !== undefined && !map.isAtomic && isObject(current)) {
+      const result: JsonObject = {};
+      for (const [name, member] of Object.entries(current)) {
+        const kept = keep(member, fieldElement(name), fieldType(map, name));
+        if (kept !== undefined) setOwn(result, name, kept);
+      }
+      return isEmptied && Object.keys(current).length > 0 ? undefined : result;
     }
-    return Object.keys(result).length > 0 || Object.keys(value).length === 0 ? result : undefined;
-  }
-  if (list !== undefined && !list.isAtomic && Array.isArray(value)) {
-    const result: Json[] = [];
-    for (const item of value) {
-      const identity = itemElement(item, list);
-      const kept = "element" in identity ? keep(item, identity.element, list.element) : item;
-      if (kept !== undefined) result.push(kept);
+    if (list !== undefined && !list.isAtomic && Array.isArray(current)) {
+      const result: Json[] = [];
+      for (const item of current) {
+        const identity = itemElement(item, list);
+        const kept = keep(item, "element" in identity ? identity.element : undefined, list.element);
+        if (kept !== undefined) result.push(kept);
+      }
+      return isEmptied && current.length > 0 ? undefined : result;
     }
-    return result.length > 0 || value.length === 0 ? result : undefined;
+    return current;
   }
-  return value;
 }
 
 /** Why `applied` cannot be merged: undeclared fields, items without keys, items with the same key. */

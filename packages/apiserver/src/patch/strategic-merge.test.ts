@@ -93,6 +93,18 @@ describe("strategicMergePatch", () => {
       { "$setElementOrder/items": [{ name: "a" }], items: [{ name: "a" }] },
       { items: [{ name: "a" }] },
     ],
+    [
+      "keeps what is deleted and added at once",
+      { tags: ["a"] },
+      { "$deleteFromPrimitiveList/tags": ["a", "b"], tags: ["b"] },
+      { tags: ["b"] },
+    ],
+    [
+      "drops objects with directives that meet nothing",
+      {},
+      { a: { b: { $patch: "delete" }, c: 1 }, d: { $patch: "replace", x: 1 } },
+      { a: { c: 1 } },
+    ],
     ["forgets an order without a list", {}, { "$setElementOrder/items": [{ name: "a" }] }, {}],
     ["replaces an object on demand", { a: { x: 1 } }, { a: { $patch: "replace", y: 2 } }, { a: { y: 2 } }],
     ["empties an object on demand", { a: { x: 1 } }, { a: { $patch: "delete" } }, { a: {} }],
@@ -142,7 +154,7 @@ describe("strategicMergePatch", () => {
       "an order that forgets an item",
       { items: [] },
       { "$setElementOrder/items": [], items: [{ name: "a" }] },
-      ".$setElementOrder/items: must name every item",
+      ".$setElementOrder/items: the order in the patch's list doesn't match it at",
     ],
     [
       "an order that is no list",

@@ -45,20 +45,24 @@ function mergeObject(
 
   const result: JsonObject = { ...original };
   applyRetainKeys(result, patch, path);
+  // What a patch deletes and adds at once is there afterwards.
+  for (const [key, value] of Object.entries(patch)) {
+    if (!key.startsWith(deletePrefix)) continue;
+    deletePrimitives(result, key.slice(deletePrefix.length), value, `${path}.${key}`);
+  }
   const handled = applyElementOrders(result, patch, fields, path);
   for (const [key, value] of Object.entries(patch)) {
-    if (key === directive || key === retainKeys || key.startsWith(orderPrefix) || handled.has(key)) continue;
-    if (key.startsWith(deletePrefix)) {
-      deletePrimitives(result, key.slice(deletePrefix.length), value, `${path}.${key}`);
-      continue;
-    }
+    if (isDirective(key) || handled.has(key)) continue;
     if (value === null) {
       delete result[key];
       continue;
     }
     const current = getOwn(result, key);
-    const field = fieldOf(fields, key);
-    setOwn(result, key, mergeValue(current, value, field, `${path}.${key}`));
+    if (!isObject(current) && isObject(value) && Object.hasOwn(value, directive)) {
+      delete result[key];
+      continue;
+    }
+    setOwn(result, key, mergeValue(current, value, fieldOf(fields, key), `${path}.${key}`));
   }
   return result;
 }
@@ -107,15 +111,12 @@ function applyElementOrders(
     const mergeKey = field?.mergeKey;
     const current = getOwn(result, name);
     const change = getOwn(patch, name);
-    if (change === null || (current === undefined && change === undefined)) continue;
+    if (current === undefined && change === undefined) continue;
     if ((change !== undefined && !Array.isArray(change)) || (current !== undefined && !Array.isArray(current))) {
       throw new PatchError("invalid", `${path}.${key}: ${name} is no list`);
     }
-    if (change !== undefined) checkOrderNamesAll(order, change, mergeKey, `${path}.${key}`);
-    // Primitives are deleted before the rest is put in order.
-    deletePrimitives(result, name, getOwn(patch, `${deletePrefix}${name}`), `${path}.${deletePrefix}${name}`);
-    const remaining = getOwn(result, name);
-    const original = Array.isArray(remaining) ? remaining : [];
+    if (change !== undefined) checkOrderFits(order, change, mergeKey, `${path}.${key}`);
+    const original = current ?? [];
     const merged =
       change === undefined
         ? original
@@ -129,15 +130,16 @@ function applyElementOrders(
   return handled;
 }
 
-function checkOrderNamesAll(order: Json[], change: Json[], mergeKey: string | undefined, path: string): void {
-  const kept = change.filter((item) => !(isObject(item) && Object.hasOwn(item, directive)));
-  const { others } = partition(kept, order, mergeKey);
-  if (others.length > 0) {
-    throw new PatchError(
-      "invalid",
-      `${path}: must name every item that the patch sets, ${JSON.stringify(others[0])} is missing`,
-    );
-  }
+/** The items that the patch sets must stand in the order list, in the same order. */
+function checkOrderFits(order: Json[], change: Json[], mergeKey: string | undefined, path: string): void {
+  const set = change.filter((item) => !(isObject(item) && Object.hasOwn(item, directive)));
+  const { inPatch } = partition(order, set, mergeKey);
+  const isSame = (item: Json, other: Json | undefined): boolean =>
+    other !== undefined && partition([item], [other], mergeKey).inPatch.length === 1;
+  const misfit = set.findIndex((item, index) => !isSame(item, inPatch[index]));
+  if (misfit < 0) return;
+  const item = JSON.stringify(set[misfit]);
+  throw new PatchError("invalid", `${path}: the order in the patch's list doesn't match it at ${item}`);
 }
 
 function deletePrimitives(result: JsonObject, name: string, values: Json | undefined, path: string): void {
@@ -193,6 +195,10 @@ function mergeList(original: Json[], patch: Json[], field: StrategicField, path:
   return enforceOrder(orderAs(parts.inPatch, plain, mergeKey), parts.others, plain, remaining, mergeKey);
 }
 
+function isDirective(key: string): boolean {
+  return key === directive || key === retainKeys || key.startsWith(deletePrefix) || key.startsWith(orderPrefix);
+}
+
 function hasKey(item: Json, mergeKey: string, key: Json): boolean {
   return isObject(item) && deepEqual(getOwn(item, mergeKey), key);
 }
@@ -201,17 +207,17 @@ function fieldOf(fields: StrategicFields | undefined, name: string): StrategicFi
   return fields !== undefined && Object.hasOwn(fields, name) ? fields[name] : undefined;
 }
 
-/** A patch that meets nothing to merge with is the value, minus its directives and its nulls. */
+/**
+ * A patch that meets nothing to merge with is the value, minus its directives and its nulls. Objects inside that carry a $patch are
+ * gone with it: there is nothing that it could apply to.
+ */
 function dropDirectives(value: Json): Json {
-  if (Array.isArray(value)) {
-    return value.filter((item) => !(isObject(item) && Object.hasOwn(item, directive))).map(dropDirectives);
-  }
+  const hasPatch = (member: Json): boolean => isObject(member) && Object.hasOwn(member, directive);
+  if (Array.isArray(value)) return value.filter((item) => !hasPatch(item)).map(dropDirectives);
   if (!isObject(value)) return value;
   const result: JsonObject = {};
   for (const [key, member] of Object.entries(value)) {
-    const isDirective =
-      key === directive || key === retainKeys || key.startsWith(deletePrefix) || key.startsWith(orderPrefix);
-    if (!isDirective && member !== null) setOwn(result, key, dropDirectives(member));
+    if (!isDirective(key) && member !== null && !hasPatch(member)) setOwn(result, key, dropDirectives(member));
   }
   return result;
 }

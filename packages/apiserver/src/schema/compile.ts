@@ -10,7 +10,7 @@ import type { SchemaNode } from "./node.ts";
 import type { ParseReport } from "./parse.ts";
 import { parseNode } from "./parse.ts";
 import { pruneUnknown } from "./pruning.ts";
-import { checkStructural } from "./structural.ts";
+import { checkKeywords, checkStructural } from "./structural.ts";
 import { checkValue } from "./validation.ts";
 
 export interface CompileSchemaOptions {
@@ -47,8 +47,11 @@ export function compileSchema(openAPIV3Schema: unknown, options: CompileSchemaOp
   const report: ParseReport = { violations: [], unsupported: [] };
   const root = parseNode((openAPIV3Schema ?? null) as Json, path, report);
   const violations = [...report.violations];
-  if (isObject(openAPIV3Schema)) violations.push(...checkStructural(root, path));
-  if (violations.length === 0) checkDefaults(root, path, violations);
+  if (isObject(openAPIV3Schema)) {
+    violations.push(...checkStructural(root, path));
+    if (violations.length === 0) checkDefaults(root, path, violations);
+    violations.push(...checkKeywords(root, path));
+  }
   if (violations.length > 0) {
     throw new SchemaError(violations.sort((left, right) => compareText(textOf(left), textOf(right))));
   }
@@ -88,10 +91,13 @@ function checkDefaults(node: SchemaNode, path: string, violations: FieldError[])
     const field = `${path}.default`;
     const dropped: string[] = [];
     // Pruning starts at objects; wrapped in one, any default can be pruned.
-    const wrapper: SchemaNode = { ...node, properties: new Map([["default", node]]), additionalProperties: undefined };
-    if (!node.preserveUnknown) pruneUnknown({ default: node.default }, wrapper, dropped);
+    const properties = new Map([["default", node]]);
+    pruneUnknown({ default: node.default }, { ...node, properties, preserveUnknown: false }, dropped);
     if (dropped.length > 0) violations.push(invalid(field, node.default, "must not have unknown fields"));
-    for (const error of validate(node.default, undefined, node)) {
+    const found = violations.length;
+    checkEmbedded(node.default, node, field, violations);
+    const isWellFormed = violations.length === found && !nestsDeeperThan(node.default, deepestNesting);
+    for (const error of isWellFormed ? checkValue(node.default, node, undefined) : []) {
       violations.push({ ...error, field: error.field === "<nil>" ? field : `${field}.${error.field}` });
     }
   }

@@ -37,7 +37,9 @@ function checkResource(object: JsonObject, path: string, errors: FieldError[]): 
     }
   }
   const metadata = getOwn(object, "metadata");
-  if (metadata !== undefined && !isObject(metadata)) {
-    errors.push(invalid(`${path}.metadata`, metadata, "must be an object"));
+  if (metadata !== undefined && metadata !== null && !isObject(metadata)) {
+    const kind = Array.isArray(metadata) ? "array" : typeof metadata === "boolean" ? "bool" : typeof metadata;
+    const detail = `json: cannot unmarshal ${kind} into Go value of type v1.ObjectMeta`;
+    errors.push(invalid(`${path}.metadata`, metadata, detail));
   }
 }

@@ -1,4 +1,4 @@
-import { goNumber, goQuote, goSyntax } from "./go-format.ts";
+import { goJson, goNumber, goQuote } from "./go-format.ts";
 import type { Json } from "./json.ts";
 
 /** Reasons of the causes in a Status with reason Invalid, as apimachinery's `field.ErrorType` spells them. */
@@ -62,12 +62,14 @@ export function duplicate(field: string, value: Json): FieldError {
 
 /** A text that is too long. The server says bytes, although the limit counts characters. */
 export function tooLong(field: string, limit: number): FieldError {
-  return { type: "FieldValueTooLong", field, message: `Too long: may not be more than ${limit} bytes` };
+  const unit = limit === 1 ? "byte" : "bytes";
+  return { type: "FieldValueTooLong", field, message: `Too long: may not be more than ${limit} ${unit}` };
 }
 
 /** Too many items or members. */
 export function tooMany(field: string, actual: number, limit: number): FieldError {
-  return { type: "FieldValueTooMany", field, message: `Too many: ${actual}: must have at most ${limit} items` };
+  const unit = limit === 1 ? "item" : "items";
+  return { type: "FieldValueTooMany", field, message: `Too many: ${actual}: must have at most ${limit} ${unit}` };
 }
 
 function withDetail(text: string, detail: string): string {
@@ -75,8 +77,6 @@ function withDetail(text: string, detail: string): string {
 }
 
 function printed(value: Json): string {
-  if (value === null) return '"null"';
   if (typeof value === "string") return goQuote(value);
-  if (typeof value === "number") return goNumber(value);
-  return goSyntax(value);
+  return typeof value === "number" ? goNumber(value) : goJson(value);
 }

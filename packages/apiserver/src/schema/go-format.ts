@@ -1,5 +1,5 @@
 import type { Json } from "./json.ts";
-import { isObject } from "./json.ts";
+import { canonicalJson } from "./json.ts";
 
 // Messages of the real API server are printed by Go's fmt; clients and their tests compare them literally.
 
@@ -39,16 +39,8 @@ export function goNumber(value: number): string {
   return `${mantissa}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
 
-/** Go's `%#v` of decoded JSON. */
-export function goSyntax(value: Json): string {
-  if (value === null) return "interface {}(nil)";
-  if (typeof value === "string") return goQuote(value);
-  if (typeof value === "number") return goNumber(value);
-  if (typeof value === "boolean") return String(value);
-  if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(", ")}}`;
-  if (!isObject(value)) return "";
-  const members = Object.keys(value)
-    .sort()
-    .map((key) => `${goQuote(key)}:${goSyntax(value[key] ?? null)}`);
-  return `map[string]interface {}{${members.join(", ")}}`;
+/** What Go's encoding/json makes of a value: sorted keys, and escapes for what could end a script in HTML. */
+export function goJson(value: Json): string {
+  const unsafe = /[<>&\u2028\u2029]/g;
+  return canonicalJson(value).replace(unsafe, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -85,11 +85,14 @@ export function parsePattern(source: string): PatternNode {
       const start = position;
       const repeat = parseRepeat();
       if (repeat !== undefined) {
+        if (chars[position] === "?") position++; // Lazy or greedy is the same to "does it match".
         const node = nodes.pop();
         if (node === undefined) return fail("missing argument to repetition operator", start);
-        if (chars[position] === "?") position++; // Lazy or greedy is the same to "does it match".
         const end = position;
-        if (parseRepeat() !== undefined) fail("invalid nested repetition operator", start);
+        if (parseRepeat() !== undefined) {
+          if (chars[position] === "?") position++;
+          fail("invalid nested repetition operator", start);
+        }
         position = end;
         nodes.push({ kind: "repeat", node, ...repeat });
         continue;
@@ -260,7 +263,7 @@ export function parsePattern(source: string): PatternNode {
 
   function parseCharEscape(start: number): number {
     const char = chars[position];
-    if (char === undefined) return fail("trailing backslash at end of expression", start);
+    if (char === undefined) return fail("trailing backslash at end of expression", position);
     position++;
     if (char === "x") {
       const braced = chars[position] === "{";

@@ -20,7 +20,7 @@ const property = (schema: Json): JsonObject => spec({ type: "object", properties
 
 describe("compileSchema", () => {
   it.each<[string, Json, string]>([
-    ["no schema", null, '…: Invalid value: "null": must be a schema object'],
+    ["no schema", null, "…: Invalid value: null: must be a schema object"],
     ["an untyped root", { properties: {} }, "…type: Required value: must not be empty at the root"],
     ["a root that is no object", { type: "string" }, '…type: Invalid value: "string": must be object at the root'],
     [
@@ -149,7 +149,7 @@ describe("compileSchema", () => {
     [
       "a set of granular objects",
       property({ type: "array", items: { type: "object" }, "x-kubernetes-list-type": "set" }),
-      '…properties[spec].properties[x].items.x-kubernetes-map-type: Invalid value: "null": must be atomic as item of a list with x-kubernetes-list-type=set',
+      "…properties[spec].properties[x].items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set",
     ],
     [
       "a map list without keys",
@@ -174,7 +174,7 @@ describe("compileSchema", () => {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["a"],
       }),
-      '…properties[spec].properties[x].x-kubernetes-list-map-keys: Invalid value: []interface {}{"a"}: entries must all be names of item properties',
+      '…properties[spec].properties[x].x-kubernetes-list-map-keys: Invalid value: ["a"]: entries must all be names of item properties',
     ],
     [
       "an unknown map type",
@@ -194,7 +194,7 @@ describe("compileSchema", () => {
     [
       "a default with unknown fields",
       property({ type: "object", properties: { a: { type: "string" } }, default: { b: 1 } }),
-      '…properties[spec].properties[x].default: Invalid value: map[string]interface {}{"b":1}: must not have unknown fields',
+      '…properties[spec].properties[x].default: Invalid value: {"b":1}: must not have unknown fields',
     ],
     [
       "a keyword of the wrong type",

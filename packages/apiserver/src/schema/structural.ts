@@ -21,13 +21,19 @@ const metaFields = new Set(["apiVersion", "kind", "metadata"]);
 /**
  * The rules of structural schemas: every node has a type (or says why not), what allOf, anyOf, oneOf and not mention is also described
  * outside of them, and metadata can hardly be restricted. From apiextensions/v1: "Specifying a structural schema", and
- * `ValidateStructural` with `ValidateCustomResourceDefinitionOpenAPISchema` for the wording.
+ * `ValidateStructural` for the wording.
  */
 export function checkStructural(root: SchemaNode, path: string): FieldError[] {
   const violations: FieldError[] = [];
   checkInvariants(root, "root", path, violations);
   checkCompleteness(root, root, path, path, violations);
-  checkKeywords(root, path, violations, { isRoot: true, insideMeta: false, defaultsForbidden: undefined });
+  return violations;
+}
+
+/** What apiextensions/v1 demands of keywords besides being structural: none that are unsupported, and types that fit the extensions. */
+export function checkKeywords(root: SchemaNode, path: string): FieldError[] {
+  const violations: FieldError[] = [];
+  visitKeywords(root, path, violations, { isRoot: true, insideMeta: false, defaultsForbidden: undefined });
   return violations;
 }
 
@@ -215,7 +221,7 @@ interface KeywordContext {
   readonly defaultsForbidden: string | undefined;
 }
 
-function checkKeywords(node: SchemaNode, path: string, violations: FieldError[], context: KeywordContext): void {
+function visitKeywords(node: SchemaNode, path: string, violations: FieldError[], context: KeywordContext): void {
   checkSupported(node, path, violations, context);
   checkListAndMapTypes(node, path, violations);
   const nested: KeywordContext = { ...context, isRoot: false };
@@ -229,27 +235,28 @@ function checkKeywords(node: SchemaNode, path: string, violations: FieldError[],
   if (additional !== undefined) {
     const why = "inside additionalProperties applying to object metadata";
     const inner = context.insideMeta ? { ...nested, defaultsForbidden: why } : nested;
-    checkKeywords(additional, `${path}.additionalProperties`, violations, inner);
+    visitKeywords(additional, `${path}.additionalProperties`, violations, inner);
   }
   for (const [name, property] of node.properties) {
     const isMeta = (context.isRoot || node.embeddedResource) && metaFields.has(name);
-    checkKeywords(property, `${path}.properties[${name}]`, violations, {
+    visitKeywords(property, `${path}.properties[${name}]`, violations, {
       isRoot: false,
       insideMeta: context.insideMeta || isMeta,
       defaultsForbidden: isMeta && context.isRoot ? `in top-level ${name}` : context.defaultsForbidden,
     });
   }
-  if (node.items !== undefined) checkKeywords(node.items, `${path}.items`, violations, nested);
-  if (node.not !== undefined) checkKeywords(node.not, `${path}.not`, violations, nested);
+  if (node.items !== undefined) visitKeywords(node.items, `${path}.items`, violations, nested);
+  if (node.not !== undefined) visitKeywords(node.not, `${path}.not`, violations, nested);
   for (const keyword of ["allOf", "anyOf", "oneOf"] as const) {
-    node[keyword].forEach((branch, index) => checkKeywords(branch, `${path}.${keyword}[${index}]`, violations, nested));
+    node[keyword].forEach((branch, index) => visitKeywords(branch, `${path}.${keyword}[${index}]`, violations, nested));
   }
 }
 
 function checkSupported(node: SchemaNode, path: string, violations: FieldError[], context: KeywordContext): void {
   if (node.type === "null") {
     violations.push(forbidden(`${path}.type`, "type cannot be set to null, use nullable as an alternative"));
-  } else if (node.type !== undefined && !schemaTypes.includes(node.type)) {
+  }
+  if (node.type !== undefined && !schemaTypes.includes(node.type)) {
     violations.push(notSupported(`${path}.type`, node.type, schemaTypes));
   }
   if (getOwn(node.source, "uniqueItems") === true) {
@@ -314,7 +321,8 @@ function checkSetItems(items: SchemaNode, path: string, violations: FieldError[]
     violations.push(invalid(`${path}.x-kubernetes-list-type`, items.listType, why));
   }
   if (items.type === "object" && items.mapType !== "atomic") {
-    violations.push(invalid(`${path}.x-kubernetes-map-type`, items.mapType ?? null, why));
+    // The server prints the list type here, which an object never has.
+    violations.push(invalid(`${path}.x-kubernetes-map-type`, items.listType ?? null, why));
   }
 }
 

@@ -22,7 +22,10 @@ describe("CompiledSchema.validate", () => {
       "a fraction for an integer",
       { type: "integer" },
       1.5,
-      ['spec.x: Invalid value: "number": spec.x in body must be of type integer: "number"'],
+      [
+        'spec.x: Invalid value: "number": spec.x in body must be of type integer: "number"',
+        '<nil>: Invalid value: "": Checked value must be of type integer (default format) in spec.x',
+      ],
     ],
     ["an integer for a number", { type: "number" }, 1, []],
     [
@@ -86,14 +89,17 @@ describe("CompiledSchema.validate", () => {
       "beyond int32",
       { type: "integer", format: "int32" },
       2 ** 31,
-      ["spec.x: Invalid value: 2147483648: Checked value must be of type integer with format int32 in spec.x"],
+      ['<nil>: Invalid value: "": Checked value must be of type integer with format int32 in spec.x'],
     ],
     ["the end of int32", { type: "integer", format: "int32" }, -(2 ** 31), []],
     [
       "beyond int64",
       { type: "integer" },
       1e30,
-      ['spec.x: Invalid value: "number": spec.x in body must be of type integer: "number"'],
+      [
+        'spec.x: Invalid value: "number": spec.x in body must be of type integer: "number"',
+        '<nil>: Invalid value: "": Checked value must be of type integer (default format) in spec.x',
+      ],
     ],
     [
       "too long",
@@ -136,7 +142,7 @@ describe("CompiledSchema.validate", () => {
       "null outside the enum",
       { type: "string", nullable: true, enum: ["a"] },
       null,
-      ['spec.x: Unsupported value: "null": supported values: "a"'],
+      ['spec.x: Unsupported value: null: supported values: "a"'],
     ],
     [
       "too many items",
@@ -161,7 +167,7 @@ describe("CompiledSchema.validate", () => {
       "too many fields",
       { type: "object", additionalProperties: true, maxProperties: 1 },
       { a: 1, b: 2 },
-      ["spec.x: Too many: 2: must have at most 1 items"],
+      ["spec.x: Too many: 2: must have at most 1 item"],
     ],
     [
       "too few fields",
@@ -266,9 +272,7 @@ describe("CompiledSchema.validate", () => {
       { port: 1, protocol: "UDP" },
       { protocol: "TCP", port: 1 },
     ];
-    expect(complaints(ports, same)).toEqual([
-      'spec.x[2]: Duplicate value: map[string]interface {}{"port":1, "protocol":"TCP"}',
-    ]);
+    expect(complaints(ports, same)).toEqual(['spec.x[2]: Duplicate value: {"port":1,"protocol":"TCP"}']);
     expect(complaints(ports, same, same)).toEqual([]);
   });
 
@@ -308,6 +312,22 @@ describe("CompiledSchema.validate", () => {
     ]);
     expect(complaints(schema, { ...old, atomic: [1, 2] }, old)).toHaveLength(2);
     expect(complaints(schema, { ...old, a: 2 }, old)).toHaveLength(1);
+  });
+
+  it("takes a list of type map for unchanged in any order, and no object with a field that the schema does not know", () => {
+    const list: JsonObject = {
+      type: "array",
+      maxItems: 1,
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": ["name"],
+      items: { type: "object", required: ["name"], properties: { name: { type: "string" } } },
+    };
+    const tooMany = ["spec.x: Too many: 2: must have at most 1 item"];
+    const [first, second] = [{ name: "a" }, { name: "b" }];
+    expect(complaints(list, [first, second], [second, first])).toEqual([]);
+    expect(complaints(list, [first, { name: "c" }], [second, first])).toEqual(tooMany);
+    const open: JsonObject = { type: "object", maxProperties: 0, "x-kubernetes-preserve-unknown-fields": true };
+    expect(complaints(open, { a: 1 }, { a: 1 })).toEqual(["spec.x: Too many: 1: must have at most 0 items"]);
   });
 
   it("refuses what nests too deeply instead of overflowing", () => {

@@ -3,9 +3,11 @@ import { invalid, notSupported, required, tooLong, tooMany, typeInvalid } from "
 import { stringFormats } from "./formats.ts";
 import { goNumber, goQuote } from "./go-format.ts";
 import type { Json, JsonObject } from "./json.ts";
-import { canonicalJson, deepEqual, getOwn, isObject } from "./json.ts";
+import { deepEqual, isObject } from "./json.ts";
 import type { SchemaNode } from "./node.ts";
-import { nodeOfAdditional, nodeOfField } from "./node.ts";
+import { nodeOfAdditional } from "./node.ts";
+import type { Correlation } from "./ratcheting.ts";
+import { correlate, isUnchanged } from "./ratcheting.ts";
 
 /** Complaints, and how many checks were made: where no branch of oneOf or anyOf fits, the one that got furthest is reported. */
 interface Outcome {
@@ -21,11 +23,11 @@ const int32Limit = 2 ** 31;
  * Complaints about `value`, in the words of kube-openapi's validator behind the real API server.
  *
  * With `old`, complaints about parts that did not change are left out, so that a schema can become stricter without locking its
- * objects (CRD validation ratcheting, KEP-4008). Items correspond by key in lists of type map, fields by name; nothing else does.
+ * objects (CRD validation ratcheting, KEP-4008).
  */
 export function checkValue(value: Json, node: SchemaNode, old: Json | undefined): FieldError[] {
   const outcome: Outcome = { errors: [], checks: 0 };
-  check(value, node, "", old, outcome);
+  check(value, node, "", old === undefined ? undefined : { old, node }, outcome);
   const seen = new Set<string>();
   return outcome.errors.filter((error) => {
     const text = `${error.field}\n${error.message}`;
@@ -33,26 +35,30 @@ export function checkValue(value: Json, node: SchemaNode, old: Json | undefined)
   });
 }
 
-function check(value: Json, node: SchemaNode, path: string, old: Json | undefined, outcome: Outcome): void {
+function check(value: Json, node: SchemaNode, path: string, was: Correlation | undefined, outcome: Outcome): void {
   const before = outcome.errors.length;
+  checkRules(value, node, path, was, outcome);
+  if (outcome.errors.length > before && was !== undefined && isUnchanged(value, was)) outcome.errors.length = before;
+}
+
+function checkRules(value: Json, node: SchemaNode, path: string, was: Correlation | undefined, outcome: Outcome): void {
   checkType(value, node, path, outcome);
   if (value === null) {
     checkEnum(value, node, path, outcome);
-  } else {
-    checkJunctors(value, node, path, old, outcome);
-    if (typeof value === "string") {
-      checkString(value, node, path, outcome);
-      checkFormat(value, node, path, outcome);
-    } else if (typeof value === "number") {
-      checkNumber(value, node, path, outcome);
-    } else if (Array.isArray(value)) {
-      checkList(value, node, path, old, outcome);
-    }
-    checkEnum(value, node, path, outcome);
-    if (isObject(value)) checkObject(value, node, path, old, outcome);
-    outcome.checks++;
+    return;
   }
-  if (outcome.errors.length > before && old !== undefined && deepEqual(value, old)) outcome.errors.length = before;
+  checkJunctors(value, node, path, outcome);
+  if (typeof value === "string") {
+    checkString(value, node, path, outcome);
+    checkFormat(value, node, path, outcome);
+  } else if (typeof value === "number") {
+    checkNumber(value, node, path, outcome);
+  } else if (Array.isArray(value)) {
+    checkList(value, node, path, was, outcome);
+  }
+  checkEnum(value, node, path, outcome);
+  if (isObject(value)) checkObject(value, node, path, was, outcome);
+  outcome.checks++;
 }
 
 function typeName(value: Json): string {
@@ -77,7 +83,7 @@ function checkType(value: Json, node: SchemaNode, path: string, outcome: Outcome
   }
   const actual = typeName(value);
   const fits = types.includes(actual) || (actual === "integer" && types.includes("number"));
-  if (fits || (types.length === 0 && typeof value === "string")) {
+  if (fits || (types.length === 0 && (typeof value === "string" || Array.isArray(value)))) {
     outcome.checks++;
   } else if (format !== undefined && typeof value !== "string" && !Array.isArray(value)) {
     // The server names the format here, and a Go type in place of the value.
@@ -87,10 +93,11 @@ function checkType(value: Json, node: SchemaNode, path: string, outcome: Outcome
   }
 }
 
-function checkJunctors(value: Json, node: SchemaNode, path: string, old: Json | undefined, outcome: Outcome): void {
+function checkJunctors(value: Json, node: SchemaNode, path: string, outcome: Outcome): void {
   const branch = (schema: SchemaNode): Outcome => {
     const result: Outcome = { errors: [], checks: 0 };
-    check(value, schema, path, old, result);
+    // Nothing inside a junctor corresponds to old values.
+    checkRules(value, schema, path, undefined, result);
     return result;
   };
   const take = (result: Outcome): void => {
@@ -164,24 +171,49 @@ function checkFormat(value: string, node: SchemaNode, path: string, outcome: Out
 }
 
 function checkNumber(value: number, node: SchemaNode, path: string, outcome: Outcome): void {
-  const { format, multipleOf, minimum, maximum } = node;
+  const { multipleOf, minimum, maximum } = node;
   outcome.checks += 2;
   const complain = (rule: string): void => {
     outcome.errors.push(invalid(name(path), value, `${path} in body should be ${rule}`));
   };
-  // The reference server parses these formats and does not enforce them yet; its own wording for the day it does.
-  const limit = format === "int32" ? int32Limit : format === "int64" ? int64Limit : Infinity;
-  if (Number.isInteger(value) && (value >= limit || value < -limit)) {
-    const detail = `Checked value must be of type integer with format ${format} in ${path}`;
-    outcome.errors.push(invalid(name(path), value, detail));
+  const checkRange = (what: string, number: number): boolean => {
+    const problem = outOfRange(number, node);
+    if (problem === undefined) return true;
+    outcome.errors.push(invalid("<nil>", "", `${what} value must be of type ${problem} in ${path}`));
+    return false;
+  };
+  // The server compares integers with the integer part of the bound, unless the type rules such bounds out.
+  const boundFor = (what: string, bound: number): number =>
+    checkRange(what, bound) && Number.isInteger(value) ? Math.trunc(bound) : bound;
+
+  checkRange("Checked", value);
+  if (multipleOf !== undefined) {
+    checkRange("MultipleOf", multipleOf);
+    if (!isMultiple(value, multipleOf)) complain(`a multiple of ${goNumber(multipleOf)}`);
   }
-  if (multipleOf !== undefined && !isMultiple(value, multipleOf)) complain(`a multiple of ${goNumber(multipleOf)}`);
-  if (minimum !== undefined && (node.exclusiveMinimum ? value <= minimum : value < minimum)) {
-    complain(`greater than ${node.exclusiveMinimum ? "" : "or equal to "}${goNumber(minimum)}`);
+  if (minimum !== undefined) {
+    const bound = boundFor("Minimum boundary", minimum);
+    if (node.exclusiveMinimum ? value <= bound : value < bound) {
+      complain(`greater than ${node.exclusiveMinimum ? "" : "or equal to "}${goNumber(bound)}`);
+    }
   }
-  if (maximum !== undefined && (node.exclusiveMaximum ? value >= maximum : value > maximum)) {
-    complain(`less than ${node.exclusiveMaximum ? "" : "or equal to "}${goNumber(maximum)}`);
+  if (maximum !== undefined) {
+    const bound = boundFor("Maximum boundary", maximum);
+    if (node.exclusiveMaximum ? value >= bound : value > bound) {
+      complain(`less than ${node.exclusiveMaximum ? "" : "or equal to "}${goNumber(bound)}`);
+    }
   }
+}
+
+/** The type and format that a number does not fit, as the server prints them. */
+function outOfRange(value: number, { type, format, intOrString }: SchemaNode): string | undefined {
+  if (type === "integer" && !intOrString) {
+    const limit = format === "int32" ? int32Limit : int64Limit;
+    if (Number.isInteger(value) && value < limit && value >= -limit) return undefined;
+    return format === undefined ? "integer (default format)" : `integer with format ${format}`;
+  }
+  const isTooLarge = type === "number" && format === "float" && !Number.isFinite(Math.fround(value));
+  return isTooLarge ? "number with format float" : undefined;
 }
 
 function isMultiple(value: number, factor: number): boolean {
@@ -197,13 +229,15 @@ function checkList(
   list: readonly Json[],
   node: SchemaNode,
   path: string,
-  old: Json | undefined,
+  was: Correlation | undefined,
   outcome: Outcome,
 ): void {
   const { items, minItems, maxItems } = node;
   if (items !== undefined) {
-    const oldItem = correlateItems(node, old);
-    for (const [index, item] of list.entries()) check(item, items, `${path}[${index}]`, oldItem(item), outcome);
+    const correlated = correlate(was);
+    for (const [index, item] of list.entries()) {
+      check(item, items, `${path}[${index}]`, correlated.item(item), outcome);
+    }
   }
   if (minItems !== undefined && list.length < minItems) {
     const detail = `${path} in body should have at least ${minItems} items`;
@@ -215,21 +249,12 @@ function checkList(
   outcome.checks += 2;
 }
 
-function correlateItems(node: SchemaNode, old: Json | undefined): (item: Json) => Json | undefined {
-  if (node.listType !== "map" || !Array.isArray(old)) return () => undefined;
-  const keyOf = (item: Json): string | undefined =>
-    isObject(item) ? canonicalJson(node.listMapKeys.map((key) => getOwn(item, key) ?? null)) : undefined;
-  const byKey = new Map(old.map((item) => [keyOf(item), item]));
-  return (item) => {
-    const key = keyOf(item);
-    return key === undefined ? undefined : byKey.get(key);
-  };
-}
-
 function checkEnum(value: Json, node: SchemaNode, path: string, outcome: Outcome): void {
   outcome.checks++;
   const { enum: allowed } = node;
-  if (allowed === undefined || allowed.length === 0 || allowed.some((item) => deepEqual(item, value))) return;
+  if (allowed === undefined || allowed.length === 0) return;
+  // The server finds null in no enumeration, not even in one that lists it.
+  if (value !== null && allowed.some((item) => deepEqual(item, value))) return;
   const printed = allowed.map((item) => (typeof item === "string" ? item : JSON.stringify(item)));
   outcome.errors.push(notSupported(name(path), value, printed));
 }
@@ -238,7 +263,7 @@ function checkObject(
   object: JsonObject,
   node: SchemaNode,
   path: string,
-  old: Json | undefined,
+  was: Correlation | undefined,
   outcome: Outcome,
 ): void {
   outcome.checks++;
@@ -247,23 +272,26 @@ function checkObject(
   if (minProperties !== undefined && names.length < minProperties) {
     const detail = `${path} in body should have at least ${minProperties} properties`;
     outcome.errors.push(invalid(name(path), names.length, detail));
-    return;
   }
   if (maxProperties !== undefined && names.length > maxProperties) {
     outcome.errors.push(tooMany(name(path), names.length, maxProperties));
-    return;
   }
-  const oldFields = node.mapType !== "atomic" && isObject(old) ? old : undefined;
-  const describesFields = node.properties.size > 0 || nodeOfAdditional(node) !== undefined;
+  const additional = nodeOfAdditional(node);
+  const correlated = correlate(was);
   for (const field of names) {
-    if (additionalProperties === false && !node.properties.has(field)) {
+    const property = node.properties.get(field);
+    const value = object[field] ?? null;
+    if (property !== undefined) {
+      // The stored apiVersion and kind were converted to those of the request: they cannot be compared.
+      const oldField =
+        path === "" && (field === "apiVersion" || field === "kind") ? undefined : correlated.field(field);
+      check(value, property, path === "" ? field : `${path}.${field}`, oldField, outcome);
+    } else if (additional !== undefined) {
+      check(value, additional, `${path}.${field}`, correlated.field(field), outcome);
+    } else if (additionalProperties === false) {
       const detail = `${path}.${field} in body is a forbidden property`;
       outcome.errors.push(invalid(name(path), field, detail));
     }
-    const fieldNode = describesFields ? nodeOfField(node, field) : undefined;
-    if (fieldNode === undefined) continue;
-    const oldField = oldFields === undefined ? undefined : getOwn(oldFields, field);
-    check(object[field] ?? null, fieldNode, path === "" ? field : `${path}.${field}`, oldField, outcome);
   }
   for (const field of node.required) {
     if (!Object.hasOwn(object, field)) outcome.errors.push(required(name(`${path}.${field}`)));
