@@ -10,6 +10,7 @@ const portWithProtocol = struct({ protocol: { ...scalar, default: "TCP" } });
 const envSource = struct({
   configMapKeyRef: atomicMap,
   fieldRef: atomicMap,
+  fileKeyRef: atomicMap,
   resourceFieldRef: atomicMap,
   secretKeyRef: atomicMap,
 });
@@ -29,11 +30,31 @@ const container = struct({
   volumeDevices: listBy(["devicePath"]),
   volumeMounts: listBy(["mountPath"]),
 });
+const persistentVolumeClaim = struct({
+  metadata: objectMeta,
+  spec: struct({ dataSource: atomicMap, dataSourceRef: struct(), resources, selector: atomicMap }),
+});
 const volume = struct({
-  ...structs("configMap", "downwardAPI", "emptyDir", "ephemeral", "hostPath", "image", "nfs", "persistentVolumeClaim"),
+  ...structs("awsElasticBlockStore", "azureDisk", "azureFile", "configMap", "downwardAPI", "emptyDir", "fc", "flocker"),
+  ...structs(
+    "gcePersistentDisk",
+    "gitRepo",
+    "glusterfs",
+    "hostPath",
+    "image",
+    "nfs",
+    "persistentVolumeClaim",
+    "projected",
+  ),
+  ...structs("photonPersistentDisk", "portworxVolume", "quobyte", "secret", "vsphereVolume"),
+  ...Object.fromEntries(
+    ["cephfs", "cinder", "flexVolume", "iscsi", "rbd", "scaleIO", "storageos"].map((name) => [
+      name,
+      struct({ options: mapOfScalars, secretRef: atomicMap }),
+    ]),
+  ),
   csi: struct({ nodePublishSecretRef: atomicMap, volumeAttributes: mapOfScalars }),
-  projected: struct(),
-  secret: struct(),
+  ephemeral: struct({ volumeClaimTemplate: persistentVolumeClaim }),
 });
 const podSpec = struct({
   affinity: struct({
@@ -51,7 +72,9 @@ const podSpec = struct({
   os: struct(),
   overhead: mapOfScalars,
   resourceClaims: listBy(["name"]),
+  resources,
   schedulingGates: listBy(["name"]),
+  schedulingGroup: struct(),
   securityContext: struct(structs("appArmorProfile", "seLinuxOptions", "seccompProfile", "windowsOptions")),
   tolerations: atomicList,
   topologySpreadConstraints: listBy(["topologyKey", "whenUnsatisfiable"], struct({ labelSelector: atomicMap })),
@@ -98,14 +121,16 @@ const definitions: Readonly<Record<string, Definition>> = {
   Namespace: { fields: { spec: struct(), status: struct({ conditions }) }, empty: { spec: {}, status: {} } },
   Node: {
     fields: {
-      spec: struct({ podCIDRs: setOfScalars }),
+      spec: struct({ configSource: struct({ configMap: struct() }), podCIDRs: setOfScalars }),
       status: struct({
         addresses: listBy(["type"]),
         allocatable: mapOfScalars,
         capacity: mapOfScalars,
         conditions,
+        config: struct(structs("active", "assigned", "lastKnownGood")),
         daemonEndpoints: struct({ kubeletEndpoint: struct() }),
-        nodeInfo: struct(),
+        features: struct(),
+        nodeInfo: struct({ swap: struct() }),
       }),
     },
     empty: { spec: {}, status: { daemonEndpoints: { kubeletEndpoint: {} }, nodeInfo: {} } },
@@ -113,7 +138,15 @@ const definitions: Readonly<Record<string, Definition>> = {
   Pod: {
     fields: {
       spec: podSpec,
-      status: struct({ conditions, hostIPs: atomicList, podIPs: listBy(["ip"]) }),
+      status: struct({
+        allocatedResources: mapOfScalars,
+        conditions,
+        extendedResourceClaimStatus: struct(),
+        hostIPs: atomicList,
+        podIPs: listBy(["ip"]),
+        resourceClaimStatuses: listBy(["name"]),
+        resources,
+      }),
     },
     empty: { spec: { containers: null }, status: {} },
   },
