@@ -9,6 +9,9 @@ import { CodedError, describeError } from "@almanac/core";
  * - `conflicting_family`: two instruments claim the same exposed name with different types; the later one is left out.
  * - `invalid_value`: a counter is negative or no number; that series is left out.
  * - `duplicate_check`: a health check of that name exists already.
+ * - `invalid_page`: a page that was to be parsed breaks the rules of its format; `position` says where.
+ * - `too_busy`: as many pages are being rendered as may be at once; ask again later.
+ * - `too_late`: the page could not be ready within the time the scraper waits.
  */
 export type ExpositionErrorCode =
   | "invalid_options"
@@ -18,9 +21,36 @@ export type ExpositionErrorCode =
   | "collection_failed"
   | "conflicting_family"
   | "invalid_value"
-  | "duplicate_check";
+  | "duplicate_check"
+  | "invalid_page"
+  | "too_busy"
+  | "too_late";
+
+/** Where a page is wrong: in text line and column in characters (UTF-16 code units), both from 1; in protobuf the byte, from 0. */
+export type PagePosition =
+  | { readonly line: number; readonly column: number; readonly offset?: never }
+  | { readonly offset: number; readonly line?: never; readonly column?: never };
 
 export class ExpositionError extends CodedError<ExpositionErrorCode> {
+  /** Set on `invalid_page` only. */
+  readonly position: PagePosition | undefined;
+
+  constructor(
+    code: ExpositionErrorCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly position?: PagePosition } = {},
+  ) {
+    super(code, message, "cause" in options ? { cause: options.cause } : undefined);
+    this.position = options.position;
+  }
+
+  /** A broken page; the message begins with the place. */
+  static invalidPage(position: PagePosition, message: string): ExpositionError {
+    const place =
+      position.offset === undefined ? `line ${position.line}, column ${position.column}` : `byte ${position.offset}`;
+    return new ExpositionError("invalid_page", `${place}: ${message}`, { position });
+  }
+
   /** Translates what a failed collection threw; an error of ours stays itself. */
   static from(thrown: unknown): ExpositionError {
     if (thrown instanceof ExpositionError) return thrown;

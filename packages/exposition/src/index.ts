@@ -1,9 +1,19 @@
 export { ExpositionError } from "./error.ts";
 export { createHealth } from "./health.ts";
+export { parsePage } from "./parse/page.ts";
 export { createPrometheusReader } from "./reader.ts";
 export { startMetricsServer } from "./server.ts";
-export type { ExpositionErrorCode } from "./error.ts";
+export type { ExpositionErrorCode, PagePosition } from "./error.ts";
 export type { Health, HealthCheck, HealthChecks, HealthOptions, HealthReport } from "./health.ts";
+export type {
+  PageFormat,
+  ParsedExemplar,
+  ParsedFamily,
+  ParsedNativeHistogram,
+  ParsedPage,
+  ParsedSample,
+  ParsedType,
+} from "./parse/model.ts";
 export type { PrometheusReader, PrometheusReaderOptions, RenderedPage, RenderRequest } from "./reader.ts";
 export type { MetricsServer, MetricsServerOptions, Scrape } from "./server.ts";
 export type { Format } from "./write.ts";

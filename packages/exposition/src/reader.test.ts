@@ -10,7 +10,7 @@ import { AggregationType, MeterProvider, type ViewOptions } from "@opentelemetry
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createPrometheusReader, type PrometheusReader, type PrometheusReaderOptions } from "./reader.ts";
-import { parsePage, sampleKey, type ParsedFamily } from "./strict-parser.test.helper.ts";
+import { readPage, sampleKey, type ReadFamily } from "./page.test.helper.ts";
 
 const openMetrics = "application/openmetrics-text;version=1.0.0";
 
@@ -29,10 +29,8 @@ async function page(reader: PrometheusReader, accept?: string): Promise<string> 
   return Buffer.from((await reader.render({ accept })).body).toString();
 }
 
-async function both(
-  reader: PrometheusReader,
-): Promise<{ text: Map<string, ParsedFamily>; om: Map<string, ParsedFamily> }> {
-  return { text: parsePage(await page(reader), "text"), om: parsePage(await page(reader, openMetrics), "openmetrics") };
+async function both(reader: PrometheusReader): Promise<{ text: Map<string, ReadFamily>; om: Map<string, ReadFamily> }> {
+  return { text: readPage(await page(reader), "text"), om: readPage(await page(reader, openMetrics), "openmetrics") };
 }
 
 describe("createPrometheusReader", () => {
@@ -49,7 +47,7 @@ describe("createPrometheusReader", () => {
     reflection.liqo_virtual_kubelet_reflection_error_counter.add(1, labels);
 
     const { text, om } = await both(reader);
-    const types = (families: Map<string, ParsedFamily>) => [...families].map(([name, { type }]) => `${type} ${name}`);
+    const types = (families: Map<string, ReadFamily>) => [...families].map(([name, { type }]) => `${type} ${name}`);
     expect(types(text)).toEqual([
       "counter liqo_virtual_kubelet_reflection_error_counter",
       "gauge liqo_virtual_kubelet_reflection_item_counter",
@@ -66,7 +64,7 @@ describe("createPrometheusReader", () => {
       "counter virtrigaud_manager_reconcile",
       "gauge virtrigaud_queue_depth",
     ]);
-    const samples = (families: Map<string, ParsedFamily>) =>
+    const samples = (families: Map<string, ReadFamily>) =>
       [...families.values()].flatMap((family) => [...family.samples.keys()]);
     const withoutBounds = (keys: string[]) => keys.map((key) => key.replace(/le="[^"]*"/, "le"));
     expect(withoutBounds(samples(om))).toEqual(withoutBounds(samples(text)));
@@ -211,7 +209,7 @@ jobs_total 1
     meter.createGauge("virtrigaud_errors_total").record(1);
     meter.createCounter("virtrigaud_queue_depth").add(1);
     meter.createGauge("fine").record(1);
-    expect([...parsePage(await page(reader), "text").keys()]).toEqual(["fine"]);
+    expect([...readPage(await page(reader), "text").keys()]).toEqual(["fine"]);
     expect(errors).toHaveLength(2);
   });
 
@@ -280,7 +278,7 @@ jobs_total 1
       message: expect.stringContaining("no device") as string,
     });
     meter.createCounter("fine").add(1);
-    expect(parsePage(await page(reader), "text").size).toBe(1);
+    expect(readPage(await page(reader), "text").size).toBe(1);
     expect(errors).toHaveLength(2);
   });
 
@@ -288,7 +286,7 @@ jobs_total 1
     const { reader, meter, errors } = setUp({ collectTimeoutMs: 20 });
     meter.createCounter("fine").add(1);
     meter.createObservableGauge("slow").addCallback(() => new Promise<void>(() => {}));
-    expect(parsePage(await page(reader), "text").size).toBe(1);
+    expect(readPage(await page(reader), "text").size).toBe(1);
     expect(errors).toHaveLength(1);
   });
 
@@ -315,7 +313,7 @@ jobs_total 1
     expect(most).toBe(1);
     expect(collections).toBe(2);
     // The first began at once; the others came while it ran, and must not get what was read before they asked.
-    expect(pages.map((text) => parsePage(text, "text").get("watched")?.samples.get("watched{}"))).toEqual([
+    expect(pages.map((text) => readPage(text, "text").get("watched")?.samples.get("watched{}"))).toEqual([
       1, 2, 2, 2, 2,
     ]);
   });
@@ -354,7 +352,7 @@ jobs_total 1
       }
       const { text, om } = await both(reader);
       expect(om.get("g")?.samples).toEqual(text.get("g")?.samples);
-      const counts = (families: Map<string, ParsedFamily>) =>
+      const counts = (families: Map<string, ReadFamily>) =>
         [...(families.get("h")?.samples ?? [])].map(([, value]) => value);
       expect(counts(om)).toEqual(counts(text));
     };
