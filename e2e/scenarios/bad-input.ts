@@ -65,7 +65,20 @@ async function usageChecks(report: Report, folder: string): Promise<void> {
     ],
     [
       "a certificate that is not there",
-      ["provider", "mock", "--tls-cert-file", "/nonexistent.crt", "--tls-key-file", "/k", "--tls-ca-file", "/c"],
+      [
+        "provider",
+        "mock",
+        "--health-port",
+        "0",
+        "--port",
+        "0",
+        "--tls-cert-file",
+        "/nonexistent.crt",
+        "--tls-key-file",
+        "/k",
+        "--tls-ca-file",
+        "/c",
+      ],
       /\/nonexistent\.crt/,
     ],
   ];

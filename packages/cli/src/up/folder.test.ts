@@ -15,6 +15,18 @@ describe("createRunFolder", () => {
     expect(folder.root).toBe(root);
   });
 
+  it.each(["/proc/almanac", "/proc/almanac/deeper", "/dev/null/x", "/dev/null"])(
+    "refuses %s instead of trying for ever",
+    (path) => {
+      expect(() => createRunFolder(path)).toThrow(/--dir: cannot make a folder at/);
+    },
+  );
+
+  it("makes the levels in between", () => {
+    using folder = createRunFolder(join(root, "a/b/c"));
+    expect(existsSync(folder.logs)).toBe(true);
+  });
+
   it("takes over from a process that is gone, and leaves nothing behind", () => {
     writeFileSync(join(root, "pid"), "999999999\n");
     writeFileSync(join(root, "up.json"), "{}");

@@ -1,5 +1,5 @@
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { CliError } from "../error.ts";
 
 /** Where one run of `almanac up` keeps its files. */
@@ -20,7 +20,7 @@ export interface RunFolder extends Disposable {
  */
 export function createRunFolder(directory: string): RunFolder {
   const root = resolve(directory);
-  mkdirSync(root, { recursive: true, mode: 0o700 });
+  makeFolder(root, directory);
   const pidFile = join(root, "pid");
   takeFolder(root, pidFile);
   const folder: RunFolder = {
@@ -72,5 +72,23 @@ function isAlive(pid: number): boolean {
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Level by level: where a file system refuses every folder (`/proc`), Node.js' recursive mkdir tries for ever. */
+function makeFolder(path: string, asked: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && statSync(path).isDirectory()) return;
+    if (code === "ENOENT" && !existsSync(dirname(path))) {
+      makeFolder(dirname(path), asked);
+      mkdirSync(path, { mode: 0o700 });
+      return;
+    }
+    throw new CliError("usage", `--dir: cannot make a folder at ${asked} (${code}); give one that can be written`, {
+      cause: error,
+    });
   }
 }
