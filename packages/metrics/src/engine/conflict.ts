@@ -1,0 +1,40 @@
+import { diag, ValueType } from "@opentelemetry/api";
+import type { StreamDescriptor } from "./snapshot.ts";
+
+/** Whether two descriptors are of one stream, however they describe it. */
+export function sameStream(a: StreamDescriptor, b: StreamDescriptor): boolean {
+  return (
+    a.name.toLowerCase() === b.name.toLowerCase() &&
+    a.unit === b.unit &&
+    a.type === b.type &&
+    a.valueType === b.valueType
+  );
+}
+
+/** Says that `later` clashes with `earlier`, which has its name already. */
+export type ConflictReport = (earlier: StreamDescriptor, later: StreamDescriptor) => void;
+
+/** Reports each clash once, with both sides and what to do (metrics SDK specification, duplicate instrument registration). */
+export function createConflictReport(): ConflictReport {
+  const reported = new Set<string>();
+  return (earlier, later) => {
+    const message = `two instruments are called ${later.name}: ${describe(earlier)} and ${describe(later)}; ${remedy(earlier, later)}`;
+    if (reported.has(message) || reported.size >= 1000) return;
+    reported.add(message);
+    diag.warn(message);
+  };
+}
+
+function describe({ name, type, unit, valueType, description }: StreamDescriptor): string {
+  const kind = type.toLowerCase().replaceAll("_", " ");
+  const words = description === "" ? "no description" : `description ${JSON.stringify(description.slice(0, 200))}`;
+  return `${kind} "${name}" (unit "${unit}", ${valueType === ValueType.INT ? "INT" : "DOUBLE"}, ${words})`;
+}
+
+function remedy(earlier: StreamDescriptor, later: StreamDescriptor): string {
+  if (!sameStream(earlier, later) || (earlier.description === later.description && earlier.name === later.name)) {
+    return `both are exported; rename one, or add a view { instrumentName: "${later.name}", instrumentType: "${later.type}", name: "…" }`;
+  }
+  if (earlier.name !== later.name) return `they are one, called "${earlier.name}"; write both alike`;
+  return "they are one, with the longer description; describe both alike";
+}

@@ -1,0 +1,98 @@
+import type { Attributes, Context } from "@opentelemetry/api";
+import { BoundSeries } from "./bound.ts";
+import type { Binding } from "./bound.ts";
+import { histogramCounts, histogramMax, histogramMin, histogramSum } from "./snapshot.ts";
+import type { StreamSnapshot } from "./snapshot.ts";
+import { Store } from "./store.ts";
+import type { CommonColumns, StoreOptions } from "./store.ts";
+
+export interface HistogramOptions {
+  /** Upper bounds, increasing and finite. */
+  readonly boundaries: readonly number[];
+  readonly hasSum: boolean;
+  readonly hasMinMax: boolean;
+}
+
+/** Counts measurements in explicit buckets. */
+export class HistogramStore extends Store {
+  readonly bounds: Float64Array;
+  readonly #histogram: HistogramOptions;
+
+  constructor(histogram: HistogramOptions, options: StoreOptions) {
+    super(histogramCounts + histogram.boundaries.length + 1, options);
+    this.bounds = Float64Array.from(histogram.boundaries);
+    this.#histogram = histogram;
+  }
+
+  override update(row: number, value: number, given: Attributes, from: Context | undefined): void {
+    // A value that is no number belongs to no bucket.
+    if (value !== value) return;
+    const { shift, mask } = this;
+    const at = this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
+    const bucket = bucketOf(this.bounds, value);
+    count(this.values[at >> shift]!, (at & mask) * this.stride, bucket, value);
+    if (this.exemplars !== undefined) this.exemplars.offer(at, bucket, value, given, this.attributes[at]!, from);
+  }
+
+  override bind(binding: Binding): BoundSeries {
+    return new BoundHistogram(this, binding, this.bounds);
+  }
+
+  protected override copy(columns: CommonColumns): StreamSnapshot {
+    return { ...columns, ...this.#histogram, kind: "histogram", stride: this.stride, values: this.copyValues() };
+  }
+
+  protected override reset(row: number): void {
+    const page = this.values[row >> this.shift]!;
+    const base = (row & this.mask) * this.stride;
+    page.fill(0, base, base + this.stride);
+    page[base + histogramMin] = Infinity;
+    page[base + histogramMax] = -Infinity;
+  }
+}
+
+class BoundHistogram extends BoundSeries {
+  readonly #bounds: Float64Array;
+
+  constructor(store: Store, binding: Binding, bounds: Float64Array) {
+    super(store, binding);
+    this.#bounds = bounds;
+  }
+
+  override add(value: number, from?: Context): void {
+    this.record(value, from);
+  }
+
+  override record(value: number, from?: Context): void {
+    const fits = typeof value === "number" && value >= this.lowest && (!this.integer || Number.isInteger(value));
+    if (!fits || this.touched[this.slot] === 0) {
+      this.recordSlowly(value, from);
+      return;
+    }
+    const bucket = bucketOf(this.#bounds, value);
+    count(this.values, this.base, bucket, value);
+    const { exemplars } = this.store;
+    if (exemplars !== undefined) exemplars.offer(this.row, bucket, value, this.given, this.settled.attributes, from);
+  }
+}
+
+/** Index of the first bound that is not below the value. */
+function bucketOf(bounds: Float64Array, value: number): number {
+  let low = 0;
+  let high = bounds.length;
+  // Few bounds are walked faster than they are halved.
+  while (high - low > 16) {
+    const middle = (low + high) >> 1;
+    if (bounds[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  while (low < high && bounds[low]! < value) low++;
+  return low;
+}
+
+function count(page: Float64Array, base: number, bucket: number, value: number): void {
+  page[base + histogramSum]! += value;
+  if (value < page[base + histogramMin]!) page[base + histogramMin] = value;
+  if (value > page[base + histogramMax]!) page[base + histogramMax] = value;
+  page[base + histogramCounts + bucket]!++;
+}

@@ -1,0 +1,158 @@
+import { diag, ValueType } from "@opentelemetry/api";
+import type { Attributes, Context, Counter, Gauge, Histogram, UpDownCounter } from "@opentelemetry/api";
+import { InstrumentType } from "@opentelemetry/sdk-metrics";
+import { describeError } from "@almanac/core";
+import { settleAttributes } from "./attributes.ts";
+import { bindAll, bindUnsettled, settleValue } from "./bound.ts";
+import type { Bound } from "./bound.ts";
+import type { StreamDescriptor } from "./snapshot.ts";
+import type { Store, ValueRule } from "./store.ts";
+
+const noAttributes: Attributes = Object.freeze({});
+
+/** What instruments of this engine can do besides recording. */
+export interface SeriesControl<A extends Attributes = Attributes> {
+  /** Removes the series of exactly these attributes; true when there was one. Recording starts it anew, with a new start time. */
+  remove(attributes?: A): boolean;
+  /** Removes every series that has all of these attributes, whatever else it has, and says how many. */
+  removeMatching(match: Partial<A>): number;
+  /** Creates the series at 0 (a histogram: empty), so that its first event counts in `rate()`. It does not expire. */
+  start(attributes?: A): void;
+}
+
+/** A counter's or up-down counter's series, with its attributes bound: recording allocates nothing. */
+export interface BoundAdder {
+  add(value: number, context?: Context): void;
+  /** Removes the series; the next `add` starts it anew. */
+  remove(): void;
+}
+
+/** A gauge's or histogram's series, as `BoundAdder`. */
+export interface BoundSetter {
+  record(value: number, context?: Context): void;
+  /** Removes the series; the next `record` starts it anew. */
+  remove(): void;
+}
+
+export interface EngineCounter<A extends Attributes = Attributes> extends Counter<A>, SeriesControl<A> {
+  /** The series of these attributes; they are copied. */
+  bind(attributes?: A): BoundAdder;
+}
+
+export interface EngineUpDownCounter<A extends Attributes = Attributes> extends UpDownCounter<A>, SeriesControl<A> {
+  /** The series of these attributes; they are copied. */
+  bind(attributes?: A): BoundAdder;
+}
+
+export interface EngineGauge<A extends Attributes = Attributes> extends Gauge<A>, SeriesControl<A> {
+  /** The series of these attributes; they are copied. */
+  bind(attributes?: A): BoundSetter;
+}
+
+export interface EngineHistogram<A extends Attributes = Attributes> extends Histogram<A>, SeriesControl<A> {
+  /** The series of these attributes; they are copied. */
+  bind(attributes?: A): BoundSetter;
+}
+
+/** Any instrument that is recorded with: all four kinds are one class, since they differ in the values they take. */
+export class SyncInstrument implements EngineCounter, EngineHistogram {
+  readonly descriptor: StreamDescriptor;
+  readonly stores: readonly Store[];
+  readonly rule: ValueRule;
+  readonly #only: Store | undefined;
+  readonly #lowest: number;
+  readonly #integer: boolean;
+
+  constructor(descriptor: StreamDescriptor, stores: readonly Store[]) {
+    this.descriptor = descriptor;
+    this.stores = stores;
+    this.rule = createValueRule(descriptor);
+    this.#only = stores.length === 1 ? stores[0] : undefined;
+    this.#lowest = this.rule.lowest;
+    this.#integer = this.rule.integer;
+  }
+
+  add(value: number, attributes?: Attributes, from?: Context): void {
+    this.record(value, attributes, from);
+  }
+
+  record(given: number, attributes: Attributes = noAttributes, from?: Context): void {
+    let value = given;
+    const fits = typeof value === "number" && value >= this.#lowest && (!this.#integer || Number.isInteger(value));
+    try {
+      if (!fits) {
+        const settled = this.rule.repair(value);
+        if (settled === undefined) return;
+        value = settled;
+      }
+      if (this.#only !== undefined) this.#only.record(value, attributes ?? noAttributes, from);
+      else for (const store of this.stores) store.record(value, attributes ?? noAttributes, from);
+    } catch (error) {
+      // A getter of the attributes, or a view's processor, threw. What is being measured must not notice.
+      diag.error(`a measurement of ${this.descriptor.name} is lost: ${describeError(error)}`);
+    }
+  }
+
+  bind(attributes: Attributes = noAttributes): Bound {
+    const given = settleAttributes(attributes, undefined).attributes;
+    const handles = this.stores.map((store) => {
+      const { keep, process } = store.options;
+      if (process !== undefined) return bindUnsettled(store, given, this.rule);
+      const settled = settleAttributes(given, keep);
+      // Where a view takes attributes off, handles differ in what their exemplars tell.
+      const known = keep === undefined ? store.handleOf(settled, this.rule) : undefined;
+      return known ?? store.bind({ settled, given, rule: this.rule });
+    });
+    return handles.length === 1 ? handles[0]! : bindAll(handles);
+  }
+
+  remove(attributes: Attributes = noAttributes): boolean {
+    return this.stores
+      .map((store) => store.removeSettled(settleAttributes(attributes, store.options.keep)))
+      .includes(true);
+  }
+
+  removeMatching(match: Attributes): number {
+    return Math.max(0, ...this.stores.map((store) => store.removeMatching(match)));
+  }
+
+  start(attributes: Attributes = noAttributes): void {
+    for (const store of this.stores) store.start(attributes);
+  }
+}
+
+/** Which values an instrument takes, and what it says about others (metrics API specification). */
+export function createValueRule({ name, type, valueType }: StreamDescriptor): ValueRule {
+  const growing = type === InstrumentType.COUNTER || type === InstrumentType.HISTOGRAM;
+  const lowest = growing ? 0 : -Infinity;
+  const integer = valueType === ValueType.INT;
+  const isGauge = type === InstrumentType.GAUGE || type === InstrumentType.OBSERVABLE_GAUGE;
+  return {
+    lowest,
+    integer,
+    repair(value) {
+      if (typeof value !== "number") {
+        diag.warn(
+          `${name} got ${typeof value === "string" ? JSON.stringify(value.slice(0, 64)) : typeof value}; record numbers`,
+        );
+        return undefined;
+      }
+      if (value < lowest) {
+        diag.warn(
+          `${name} got ${value}; a ${growing && type === InstrumentType.COUNTER ? "counter" : "histogram"} takes none below 0`,
+        );
+        return undefined;
+      }
+      if (integer && !Number.isInteger(value)) {
+        diag.warn(`${name} takes integers, got ${value}; its fraction is cut off`);
+        const whole = Math.trunc(value);
+        return Number.isInteger(whole) ? whole : undefined;
+      }
+      if (Number.isNaN(value) && !isGauge) {
+        diag.warn(`${name} got NaN, which would spoil its sum; it is left out`);
+        return undefined;
+      }
+      return value;
+    },
+  };
+}

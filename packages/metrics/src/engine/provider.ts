@@ -1,0 +1,157 @@
+import { diag } from "@opentelemetry/api";
+import type { Attributes, MeterOptions, MeterProvider } from "@opentelemetry/api";
+import { defaultResource } from "@opentelemetry/resources";
+import type { Resource } from "@opentelemetry/resources";
+import type { IMetricReader, MetricCollectOptions, ViewOptions } from "@opentelemetry/sdk-metrics";
+import { systemClock } from "@almanac/core";
+import type { Clock } from "@almanac/core";
+import { MetricsError } from "./error.ts";
+import type { ExemplarFilter } from "./exemplar.ts";
+import { ScopeMeter } from "./meter.ts";
+import type { EngineMeter } from "./meter.ts";
+import { toCollectionResult } from "./resource-metrics.ts";
+import type { MetricsSnapshot, ScopeSnapshot, SnapshotProducer } from "./snapshot.ts";
+import type { Store } from "./store.ts";
+import { StreamRegistry } from "./streams.ts";
+import { createView } from "./view.ts";
+
+export interface MeterProviderOptions {
+  /** What everything is measured about. Default: the official default resource. */
+  readonly resource?: Resource;
+  /** Readers, the official ones or others. Default: none, which makes recording do nothing. They cannot be added later. */
+  readonly readers?: readonly IMetricReader[];
+  /** As for the official provider. Every view that matches makes a stream. Default: none. */
+  readonly views?: readonly ViewOptions[];
+  /** Which measurements may become exemplars. Default: `trace_based`, those in a sampled span. */
+  readonly exemplarFilter?: ExemplarFilter;
+  /** Cumulative series that nobody recorded in for that long are removed after a collection, milliseconds. Default: never. */
+  readonly seriesIdleMs?: number;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+}
+
+/** The official provider's life cycle, and series that can be removed. */
+export interface EngineMeterProvider extends MeterProvider {
+  getMeter(name: string, version?: string, options?: MeterOptions): EngineMeter;
+  /**
+   * Removes every recorded series, of all instruments, that has all of these attributes, and says how many. For what is gone for good;
+   * recording starts a series anew. What callbacks observe goes by itself when it is not observed any more.
+   */
+  removeSeries(match: Attributes): number;
+  /** Flushes every reader. Rejects with what the first of them threw, after all have ended. */
+  forceFlush(options?: { readonly timeoutMillis?: number }): Promise<void>;
+  /** Shuts every reader down, once; rejects as `forceFlush`. Meters asked for afterwards do nothing. */
+  shutdown(options?: { readonly timeoutMillis?: number }): Promise<void>;
+}
+
+/**
+ * A meter provider for the OpenTelemetry API whose recording costs a few nanoseconds per bound series. Takes the official SDK's readers,
+ * exporters and views.
+ *
+ * @throws MetricsError `invalid_view`, `invalid_options`.
+ */
+export function createMeterProvider(options: MeterProviderOptions = {}): EngineMeterProvider {
+  const { resource = defaultResource(), readers = [], views = [], clock = systemClock } = options;
+  const { exemplarFilter = "trace_based", seriesIdleMs } = options;
+  if (seriesIdleMs !== undefined && !(seriesIdleMs > 0)) {
+    throw new MetricsError(
+      "invalid_options",
+      `seriesIdleMs must be a positive number of milliseconds, got ${seriesIdleMs}; leave it out to keep series`,
+    );
+  }
+  if (!["always_on", "always_off", "trace_based"].includes(exemplarFilter)) {
+    throw new MetricsError(
+      "invalid_options",
+      `exemplarFilter must be always_on, always_off or trace_based, got ${JSON.stringify(exemplarFilter)}`,
+    );
+  }
+  const context = { views: views.map(createView), readers, exemplarFilter, idleMs: seriesIdleMs, clock };
+  const meters = new Map<string, ScopeMeter>();
+  let closed = false;
+
+  for (const reader of readers) reader.setMetricProducer(createProducer(reader, { resource, meters, clock }));
+
+  return {
+    getMeter(givenName, version = "", { schemaUrl } = {}) {
+      if (closed) diag.warn("a meter was asked for after the meter provider was shut down; it records nothing");
+      let name = givenName;
+      if (typeof name !== "string" || name === "") {
+        diag.warn(`a meter needs the name of its scope, got ${JSON.stringify(name)}; it is called ""`);
+        name = "";
+      }
+      const id = JSON.stringify([name, version, schemaUrl]);
+      const known = closed ? undefined : meters.get(id);
+      if (known !== undefined) return known;
+      const scope: ScopeSnapshot["scope"] = { name, version, ...(schemaUrl !== undefined && { schemaUrl }) };
+      // Without readers there is nothing to record for.
+      const meter = new ScopeMeter(scope, new StreamRegistry(closed ? { ...context, readers: [] } : context, scope));
+      if (!closed) meters.set(id, meter);
+      return meter;
+    },
+
+    removeSeries(match) {
+      let removed = 0;
+      for (const meter of meters.values()) {
+        for (const instrument of meter.recorded()) removed += instrument.removeMatching(match);
+      }
+      return removed;
+    },
+
+    async forceFlush(flushOptions) {
+      if (closed) {
+        diag.warn("forceFlush was called after the meter provider was shut down; nothing is flushed");
+        return;
+      }
+      await settleAll(readers.map((reader) => reader.forceFlush(flushOptions)));
+    },
+
+    async shutdown(shutdownOptions) {
+      if (closed) {
+        diag.warn("shutdown was called again on a meter provider; it does nothing");
+        return;
+      }
+      closed = true;
+      await settleAll(readers.map((reader) => reader.shutdown(shutdownOptions)));
+    },
+  };
+}
+
+interface ProducerContext {
+  readonly resource: Resource;
+  readonly meters: ReadonlyMap<string, ScopeMeter>;
+  readonly clock: Clock;
+}
+
+/** What a reader collects from. Collections of one reader run one after the other, since they share its stores. */
+function createProducer(reader: IMetricReader, { resource, meters, clock }: ProducerContext): SnapshotProducer {
+  let last: Promise<unknown> = Promise.resolve();
+
+  async function take(options: MetricCollectOptions | undefined): Promise<MetricsSnapshot> {
+    const all = [...meters.values()];
+    const settings = { timeoutMs: options?.timeoutMillis, clock };
+    const errors = await Promise.all(
+      all.map(({ callbacks, streams }) =>
+        callbacks.observe((store: Store) => streams.belongs(store, reader), settings),
+      ),
+    );
+    // From here on nothing waits, so that all series are of the same moment.
+    const timeMs = clock.now();
+    const scopes = [...meters.values()]
+      .map(({ scope, streams }) => ({ scope, streams: streams.collect(reader, timeMs) }))
+      .filter(({ streams }) => streams.length > 0);
+    return { resource, timeMs, scopes, errors: errors.flat() };
+  }
+
+  function snapshot(options?: MetricCollectOptions): Promise<MetricsSnapshot> {
+    const next = last.then(() => take(options));
+    last = next.catch(() => undefined);
+    return next;
+  }
+
+  return { snapshot, collect: async (options) => toCollectionResult(await snapshot(options)) };
+}
+
+async function settleAll(pending: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(pending);
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+}

@@ -1,0 +1,87 @@
+import type { Attributes, Context } from "@opentelemetry/api";
+import { BoundSeries } from "./bound.ts";
+import type { Binding } from "./bound.ts";
+import type { StreamSnapshot } from "./snapshot.ts";
+import { Store } from "./store.ts";
+import type { CommonColumns, StoreOptions } from "./store.ts";
+
+/** Adds measurements up. */
+export class SumStore extends Store {
+  readonly #monotonic: boolean;
+
+  constructor(monotonic: boolean, options: StoreOptions) {
+    super(1, options);
+    this.#monotonic = monotonic;
+  }
+
+  override update(row: number, value: number, given: Attributes, from: Context | undefined): void {
+    const { shift, mask } = this;
+    const at = this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
+    this.values[at >> shift]![at & mask]! += value;
+    if (this.exemplars !== undefined) this.exemplars.offer(at, 0, value, given, this.attributes[at]!, from);
+  }
+
+  override bind(binding: Binding): BoundSeries {
+    return new BoundSum(this, binding);
+  }
+
+  protected override copy(columns: CommonColumns): StreamSnapshot {
+    return { ...columns, kind: "sum", monotonic: this.#monotonic, values: this.copyValues() };
+  }
+
+  protected override reset(row: number): void {
+    this.values[row >> this.shift]![row & this.mask] = 0;
+  }
+}
+
+class BoundSum extends BoundSeries {
+  override add(value: number, from?: Context): void {
+    const fits = typeof value === "number" && value >= this.lowest && (!this.integer || Number.isInteger(value));
+    if (!fits || this.touched[this.slot] === 0) {
+      this.recordSlowly(value, from);
+      return;
+    }
+    this.values[this.base]! += value;
+    const { exemplars } = this.store;
+    if (exemplars !== undefined) exemplars.offer(this.row, 0, value, this.given, this.settled.attributes, from);
+  }
+}
+
+/** Keeps the last measurement. */
+export class LastValueStore extends Store {
+  constructor(options: StoreOptions) {
+    super(1, options);
+  }
+
+  override update(row: number, value: number, given: Attributes, from: Context | undefined): void {
+    const { shift, mask } = this;
+    const at = this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
+    this.values[at >> shift]![at & mask] = value;
+    if (this.exemplars !== undefined) this.exemplars.offer(at, 0, value, given, this.attributes[at]!, from);
+  }
+
+  override bind(binding: Binding): BoundSeries {
+    return new BoundLastValue(this, binding);
+  }
+
+  protected override copy(columns: CommonColumns): StreamSnapshot {
+    return { ...columns, kind: "gauge", monotonic: false, values: this.copyValues() };
+  }
+
+  protected override reset(row: number): void {
+    this.values[row >> this.shift]![row & this.mask] = 0;
+  }
+}
+
+class BoundLastValue extends BoundSeries {
+  override add(value: number, from?: Context): void {
+    const fits = typeof value === "number" && value >= this.lowest && (!this.integer || Number.isInteger(value));
+    if (!fits || this.touched[this.slot] === 0) {
+      this.recordSlowly(value, from);
+      return;
+    }
+    this.values[this.base] = value;
+    const { exemplars } = this.store;
+    if (exemplars !== undefined) exemplars.offer(this.row, 0, value, this.given, this.settled.attributes, from);
+  }
+}

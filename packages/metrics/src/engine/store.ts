@@ -1,0 +1,342 @@
+import type { Attributes, Context } from "@opentelemetry/api";
+import { AggregationTemporality } from "@opentelemetry/sdk-metrics";
+import type { Clock } from "@almanac/core";
+import { encodeAttributes, settleAttributes } from "./attributes.ts";
+import type { SettledAttributes } from "./attributes.ts";
+import type { Binding, BoundSeries } from "./bound.ts";
+import type { ExemplarStore } from "./exemplar.ts";
+import { noRow, SeriesIndex } from "./series-index.ts";
+import type { StreamDescriptor, StreamSnapshot } from "./snapshot.ts";
+
+/** What every kind of store is made with. */
+export interface StoreOptions {
+  readonly descriptor: StreamDescriptor;
+  readonly temporality: AggregationTemporality;
+  /** Most series, the overflow series included. */
+  readonly limit: number;
+  /** Which attribute keys make a series. Default: all. */
+  readonly keep: ((key: string) => boolean) | undefined;
+  /** Views whose effect on attributes cannot be known by key. Run at every measurement. */
+  readonly process: ((attributes: Attributes, from: Context | undefined) => Attributes) | undefined;
+  readonly exemplars: ExemplarStore | undefined;
+  /** Series that nobody recorded in for that long are removed after a collection. Default: never. Cumulative stores only. */
+  readonly idleMs: number | undefined;
+  readonly clock: Clock;
+  /** Whether the description is the instrument's, which may become longer, and not a view's. */
+  readonly describedByInstrument: boolean;
+  /** Once, when the limit is reached first. */
+  readonly onFull: () => void;
+}
+
+export const overflowAttributes: Attributes = Object.freeze({ "otel.metric.overflow": true });
+
+const overflowSeries = settleAttributes(overflowAttributes, undefined);
+
+// Pages are large enough for their own cost not to matter, and small enough for a stream of a few series.
+const pageBytes = 8192;
+const mostRowsPerPage = 256;
+const fewestRowsPerPage = 16;
+
+/**
+ * The series of one stream: an index from attributes to rows, and columns by row. Values are in pages that never move, so that a handle
+ * may keep its place.
+ *
+ * `touched` is 0 in rows that nobody recorded in since the last collection that cares (delta streams, expiry), and in rows that are no
+ * series. A recording that finds 0 takes the way through `activate`; that one test covers removed series, delta streams and expiry.
+ */
+export abstract class Store {
+  readonly options: StoreOptions;
+  readonly index = new SeriesIndex();
+  readonly exemplars: ExemplarStore | undefined;
+  readonly shift: number;
+  readonly mask: number;
+  readonly stride: number;
+  readonly values: Float64Array[] = [];
+  readonly touched: Uint8Array[] = [];
+  readonly attributes: (Attributes | undefined)[] = [];
+  /** Called for every measurement that goes into the overflow series. */
+  onOverflow: (() => void) | undefined;
+  protected readonly delta: boolean;
+  /** Whether only what was touched since the last collection is shown, and counts against the limit. */
+  readonly #byInterval: boolean;
+  protected descriptor: StreamDescriptor;
+  /** When the last collection was, or the stream began. */
+  protected since: number;
+  readonly #process: StoreOptions["process"];
+  readonly #starts: number[] = [];
+  readonly #lastSeen: number[] = [];
+  readonly #free: number[] = [];
+  readonly #handles = new Map<number, BoundSeries>();
+  readonly #pinned = new Set<number>();
+  #overflowRow = noRow;
+  #size = 0;
+  #active = 0;
+  #full = false;
+
+  constructor(stride: number, options: StoreOptions, byInterval = false) {
+    this.options = options;
+    this.descriptor = options.descriptor;
+    this.exemplars = options.exemplars;
+    this.#process = options.process;
+    this.delta = options.temporality === AggregationTemporality.DELTA;
+    this.#byInterval = byInterval || this.delta;
+    this.stride = stride;
+    const fitting = pageBytes / Float64Array.BYTES_PER_ELEMENT / Math.max(stride, 1);
+    this.shift = Math.floor(Math.log2(Math.min(Math.max(fitting, fewestRowsPerPage), mostRowsPerPage)));
+    this.mask = (1 << this.shift) - 1;
+    this.since = options.clock.now();
+  }
+
+  /** Adds a measurement to a row. `given` are the attributes it came with. */
+  abstract update(row: number, value: number, given: Attributes, from: Context | undefined): void;
+  /** A handle for a series that may not exist yet. */
+  abstract bind(binding: Binding): BoundSeries;
+  /** The columns as they are now. */
+  protected abstract copy(columns: CommonColumns): StreamSnapshot;
+  /** Sets a row to what it is before the first measurement. */
+  protected abstract reset(row: number): void;
+
+  /** Makes a row ready for the next interval. */
+  protected rewind(row: number): void {
+    this.reset(row);
+  }
+
+  /** Records with attributes in any shape and order. */
+  record(value: number, given: Attributes, from: Context | undefined): void {
+    this.update(this.locate(given, from), value, given, from);
+  }
+
+  /** The row of attributes in any shape and order, created when there is room, otherwise that of the overflow. */
+  locate(given: Attributes, from: Context | undefined): number {
+    const attributes = this.#process === undefined ? given : this.#process(given, from);
+    const found = this.index.find(attributes);
+    if (found !== noRow) return found;
+    const { keep } = this.options;
+    const settled = settleAttributes(attributes, keep);
+    const row = this.locateSettled(settled);
+    if (row !== this.#overflowRow) this.index.learn(attributes, settled, keep);
+    return row;
+  }
+
+  /** Creates the series of `given` at its initial value, unless it exists. It does not expire. */
+  start(given: Attributes): void {
+    const row = this.locate(given, undefined);
+    if (row === this.#overflowRow) return;
+    this.#pinned.add(row);
+    if (this.touched[row >> this.shift]![row & this.mask] === 0) this.activate(row);
+  }
+
+  /** Row of the series, created when there is room, otherwise that of the overflow. */
+  locateSettled(settled: SettledAttributes): number {
+    const row = this.index.findSettled(settled);
+    return row === noRow ? this.#create(settled) : row;
+  }
+
+  /** Of a row that is not touched: marks it and says where to record, which is the overflow's row when an interval is full. */
+  activate(row: number): number {
+    if (this.#byInterval) {
+      if (row !== this.#overflowRow && this.#active >= this.options.limit - 1) return this.activateOverflow();
+      if (row !== this.#overflowRow) this.#active++;
+    }
+    this.touched[row >> this.shift]![row & this.mask] = 1;
+    return row;
+  }
+
+  isOverflow(row: number): boolean {
+    return row === this.#overflowRow;
+  }
+
+  /** Tells `handle` when its row is removed. */
+  attach(row: number, handle: BoundSeries): void {
+    handle.sibling = this.#handles.get(row);
+    this.#handles.set(row, handle);
+  }
+
+  /** A handle there is already for a series, so that binding again and again costs nothing. */
+  handleOf(settled: SettledAttributes, rule: ValueRule): BoundSeries | undefined {
+    const row = this.index.findSettled(settled);
+    let handle = row === noRow ? undefined : this.#handles.get(row);
+    while (handle !== undefined && handle.rule !== rule) handle = handle.sibling;
+    return handle;
+  }
+
+  /** Removes the series of exactly these attributes. */
+  removeSettled(settled: SettledAttributes): boolean {
+    const row = this.index.findSettled(settled);
+    if (row === noRow) return false;
+    this.#remove(row);
+    return true;
+  }
+
+  /** Removes every series that has all of these attributes, and says how many. */
+  removeMatching(match: Attributes): number {
+    const wanted = Object.entries(settleAttributes(match, undefined).attributes);
+    let removed = 0;
+    for (let row = 0; row < this.attributes.length; row++) {
+      const attributes = this.attributes[row];
+      if (attributes === undefined || !wanted.every(([key, value]) => sameValue(attributes, key, value))) continue;
+      this.#remove(row);
+      removed++;
+    }
+    return removed;
+  }
+
+  describe(description: string): void {
+    this.descriptor = { ...this.descriptor, description };
+  }
+
+  getDescriptor(): StreamDescriptor {
+    return this.descriptor;
+  }
+
+  /** Copies the columns, then lets the next interval begin (delta) and idle series go. Undefined when there is no series to show. */
+  collect(timeMs: number): StreamSnapshot | undefined {
+    const rows = this.attributes.length;
+    const attributes = this.#byInterval ? this.#touchedAttributes() : this.attributes.slice();
+    let size = this.#size;
+    if (this.#byInterval) size = attributes.reduce((count, entry) => (entry === undefined ? count : count + 1), 0);
+    const snapshot =
+      size === 0
+        ? undefined
+        : this.copy({
+            stream: this,
+            descriptor: this.descriptor,
+            temporality: this.options.temporality,
+            rows,
+            size,
+            attributes,
+            startTimesMs: this.delta ? new Float64Array(rows).fill(this.since) : this.#starts.slice(),
+            exemplars: this.exemplars?.snapshot(rows),
+          });
+    if (this.#byInterval) this.#nextInterval();
+    else if (this.options.idleMs !== undefined) this.#expire(this.options.idleMs);
+    this.since = timeMs;
+    return snapshot;
+  }
+
+  /** All pages in one array. */
+  protected copyValues(): Float64Array {
+    const { stride, values } = this;
+    const length = this.attributes.length * stride;
+    const all = new Float64Array(length);
+    const pageLength = (this.mask + 1) * stride;
+    for (let page = 0, at = 0; at < length; page++, at += pageLength) {
+      const rest = length - at;
+      all.set(rest < pageLength ? values[page]!.subarray(0, rest) : values[page]!, at);
+    }
+    return all;
+  }
+
+  protected isTouched(row: number): boolean {
+    return this.touched[row >> this.shift]![row & this.mask] !== 0;
+  }
+
+  /** When a series began, for stores that know better than its first measurement. */
+  protected setStart(row: number, timeMs: number): void {
+    this.#starts[row] = timeMs;
+  }
+
+  protected activateOverflow(): number {
+    if (!this.#full) {
+      this.#full = true;
+      this.options.onFull();
+    }
+    this.onOverflow?.();
+    if (this.#overflowRow === noRow) {
+      const known = this.index.findSettled(overflowSeries);
+      this.#overflowRow = known === noRow ? this.#allocate(overflowSeries) : known;
+    }
+    const row = this.#overflowRow;
+    this.touched[row >> this.shift]![row & this.mask] = 1;
+    return row;
+  }
+
+  #create(settled: SettledAttributes): number {
+    const taken = this.#byInterval ? this.#active : this.#size - (this.#overflowRow === noRow ? 0 : 1);
+    return taken >= this.options.limit - 1 ? this.activateOverflow() : this.#allocate(settled);
+  }
+
+  #allocate(settled: SettledAttributes): number {
+    const row = this.#free.pop() ?? this.attributes.length;
+    if (row >> this.shift >= this.touched.length) {
+      this.values.push(new Float64Array((this.mask + 1) * this.stride));
+      this.touched.push(new Uint8Array(this.mask + 1));
+    }
+    const { clock, idleMs } = this.options;
+    this.attributes[row] = settled.attributes;
+    this.#starts[row] = clock.now();
+    if (idleMs !== undefined) this.#lastSeen[row] = clock.monotonic();
+    this.#size++;
+    this.reset(row);
+    this.index.add(settled, row);
+    return row;
+  }
+
+  #remove(row: number): void {
+    const attributes = this.attributes[row];
+    if (attributes === undefined) return;
+    this.index.delete(settleAttributes(attributes, undefined));
+    if (this.#byInterval && row !== this.#overflowRow && this.isTouched(row)) this.#active--;
+    this.attributes[row] = undefined;
+    this.touched[row >> this.shift]![row & this.mask] = 0;
+    this.exemplars?.clear(row);
+    for (let handle = this.#handles.get(row); handle !== undefined; handle = handle.detach());
+    this.#handles.delete(row);
+    this.#pinned.delete(row);
+    if (row === this.#overflowRow) this.#overflowRow = noRow;
+    this.#free.push(row);
+    this.#size--;
+  }
+
+  #touchedAttributes(): (Attributes | undefined)[] {
+    return this.attributes.map((attributes, row) => (this.isTouched(row) ? attributes : undefined));
+  }
+
+  #nextInterval(): void {
+    for (let row = 0; row < this.attributes.length; row++) {
+      if (this.attributes[row] === undefined) continue;
+      if (!this.isTouched(row)) {
+        this.#remove(row);
+        continue;
+      }
+      this.touched[row >> this.shift]![row & this.mask] = 0;
+      this.rewind(row);
+      this.exemplars?.clear(row);
+    }
+    this.#active = 0;
+  }
+
+  #expire(idleMs: number): void {
+    const now = this.options.clock.monotonic();
+    for (let row = 0; row < this.attributes.length; row++) {
+      if (this.isTouched(row)) {
+        this.#lastSeen[row] = now;
+        this.touched[row >> this.shift]![row & this.mask] = 0;
+      } else if (this.attributes[row] !== undefined && !this.#pinned.has(row)) {
+        if (now - this.#lastSeen[row]! >= idleMs) this.#remove(row);
+      }
+    }
+  }
+}
+
+/** What every kind of snapshot has. */
+export type CommonColumns = Pick<
+  StreamSnapshot,
+  "stream" | "descriptor" | "temporality" | "rows" | "size" | "attributes" | "startTimesMs" | "exemplars"
+>;
+
+/** Which values an instrument takes. */
+export interface ValueRule {
+  /** Values below are not taken. */
+  readonly lowest: number;
+  readonly integer: boolean;
+  /** For what is below `lowest`, fractional where it must not be, or no number: the value to record, or undefined for none. Complains. */
+  repair(value: unknown): number | undefined;
+}
+
+function sameValue(attributes: Attributes, key: string, value: unknown): boolean {
+  if (!Object.hasOwn(attributes, key)) return false;
+  const own = attributes[key];
+  if (typeof own !== "object" || own === null) return own === value || (own !== own && value !== value);
+  return encodeAttributes({ value: own }) === encodeAttributes({ value: value as typeof own });
+}
