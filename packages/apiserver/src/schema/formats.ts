@@ -42,7 +42,6 @@ function matches(expression: RegExp): Check {
 
 /** What Go's url.ParseRequestURI takes: an absolute URI, an opaque one, or an absolute path. */
 function isUri(text: string): boolean {
-   
   if (text === "" || /[\u0000-\u001f\u007f]/.test(text)) return false;
   if (text === "*") return true;
   if (text.startsWith(":")) return false;
