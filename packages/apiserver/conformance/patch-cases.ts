@@ -1,5 +1,6 @@
 /* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-call -- answers are read as the JSON they are */
 import type { ConformanceCase } from "./case.ts";
+import type { Body } from "./client.ts";
 import assert from "node:assert/strict";
 import { configMap } from "./case.ts";
 
@@ -220,6 +221,52 @@ export const patchCases: readonly ConformanceCase[] = [
         apply,
       );
       assert.equal(status.message, 'Apply failed with 1 conflict: conflict with "maker" using v1: .data.x');
+    },
+  },
+  {
+    name: "apply lists the conflicts by manager, with the subresource of their writes",
+    async run({ call, expect, defineWidget }) {
+      const { path, widget, apiVersion } = await defineWidget();
+      await expect(201, "PATCH", `${path}/a?fieldManager=one`, widget("a"), apply);
+      const status = (name: string, fields: Body): Promise<Body> =>
+        expect(
+          200,
+          "PATCH",
+          `${path}/a/status?fieldManager=${name}`,
+          { apiVersion, kind: "Widget", metadata: { name: "a" }, status: fields },
+          apply,
+        );
+      await status("two", { phase: "Ready", ips: ["10.0.0.1"] });
+      await expect(200, "PATCH", `${path}/a/status?fieldManager=three`, { status: { replicas: 3 } }, merge);
+      const { status: code, body } = await call(
+        "PATCH",
+        `${path}/a/status?fieldManager=four`,
+        {
+          apiVersion,
+          kind: "Widget",
+          metadata: { name: "a" },
+          status: { phase: "Gone", ips: [], replicas: 4 },
+        },
+        apply,
+      );
+      assert.equal(code, 409);
+      assert.equal(
+        body.message,
+        [
+          'Apply failed with 3 conflicts: conflicts with "three" with subresource "status" using ' + apiVersion + ":",
+          "- .status.replicas",
+          'conflicts with "two" with subresource "status":',
+          "- .status.ips",
+          "- .status.phase",
+        ].join("\n"),
+      );
+      assert.equal(body.details.causes.length, 3);
+      const cause = body.details.causes.find(({ field }: Body) => field === ".status.replicas");
+      assert.deepEqual(cause, {
+        reason: "FieldManagerConflict",
+        message: `conflict with "three" with subresource "status" using ${apiVersion}`,
+        field: ".status.replicas",
+      });
     },
   },
   {

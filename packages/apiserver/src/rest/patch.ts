@@ -1,8 +1,7 @@
-import type { ApplyConflict } from "../apply/index.ts";
 import type { Json, JsonObject } from "../schema/index.ts";
 import type { Entry } from "../store/entry.ts";
 import type { ServerContext, Target, WriteOptions, Written } from "./context.ts";
-import { ApplyError, applyServerSide, checkApplied } from "../apply/index.ts";
+import { ApplyError, applyServerSide, checkApplied, describeConflicts } from "../apply/index.ts";
 import { invalidValue } from "../kinds/field-errors.ts";
 import { groupVersion, present } from "../kinds/kind.ts";
 import { at, isObject, metaOf, show, textAt, timestamp, withMeta } from "../object.ts";
@@ -180,30 +179,10 @@ function merge(
       ...(subresource === "" ? {} : { subresource }),
     });
     if ("object" in result) return result.object;
-    throw applyConflict(result.conflicts);
+    const { message, causes } = describeConflicts(result.conflicts);
+    throw new StatusError(409, "Conflict", message, { details: { causes } });
   } catch (error) {
     if (error instanceof ApplyError) throw badRequest(error.message.replace(/^\[\w+\] /, ""));
     throw error;
   }
-}
-
-/** The 409 of an apply, in the words that kubectl shows. */
-function applyConflict(conflicts: readonly ApplyConflict[]): StatusError {
-  const describe = ({ manager, subresource, apiVersion, operation }: ApplyConflict): string => {
-    const below = subresource === undefined ? "" : ` with subresource ${JSON.stringify(subresource)}`;
-    return `conflict with ${JSON.stringify(manager)}${below}${operation === "Update" ? ` using ${apiVersion}` : ""}`;
-  };
-  const causes = conflicts.map((one) => ({ reason: "FieldManagerConflict", message: describe(one), field: one.field }));
-  const [first] = conflicts;
-  let text = `Apply failed with ${conflicts.length} conflict${conflicts.length === 1 ? "" : "s"}: `;
-  if (conflicts.length === 1 && first !== undefined) text += `${describe(first)}: ${first.field}`;
-  else {
-    const groups = [...Map.groupBy(conflicts, describe)];
-    const lines = groups.flatMap(([who, fields]) => [
-      `${who.replace("conflict", "conflicts")}:`,
-      ...fields.map(({ field }) => `- ${field}`),
-    ]);
-    text += lines.join("\n");
-  }
-  return new StatusError(409, "Conflict", text, { details: { causes } });
 }
