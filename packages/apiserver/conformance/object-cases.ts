@@ -318,6 +318,19 @@ export const objectCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "update with another namespace in the body answers 400, whatever its name",
+    async run({ expect, core }) {
+      await expect(201, "POST", `${core}/configmaps`, configMap("a"));
+      const text = "the namespace of the provided object does not match the namespace sent on the request";
+      const merge = { contentType: "application/merge-patch+json" };
+      for (const name of ["a", "b"]) {
+        const body = configMap(name, {}, { namespace: "default" });
+        assert.equal((await expect(400, "PUT", `${core}/configmaps/a`, body)).message, text);
+        assert.equal((await expect(400, "PATCH", `${core}/configmaps/a`, body, merge)).message, text);
+      }
+    },
+  },
+  {
     name: "update with another uid answers Conflict",
     async run({ expect, core }) {
       const made = await expect(201, "POST", `${core}/configmaps`, configMap("a"));

@@ -119,6 +119,18 @@ export const patchCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "apply of two items with one key is refused",
+    async run({ expect, core }) {
+      const port = { port: 80, protocol: "TCP" };
+      const service = { apiVersion: "v1", kind: "Service", metadata: { name: "a" }, spec: { ports: [port, port] } };
+      const status = await expect(500, "PATCH", `${core}/services/a?fieldManager=one`, service, apply);
+      assert.equal(
+        status.message,
+        'failed to create typed patch object (/a; /v1, Kind=Service): .spec.ports: duplicate entries for key [port=80,protocol="TCP"]',
+      );
+    },
+  },
+  {
     name: "apply through status owns status alone",
     async run({ expect, defineWidget }) {
       const { path, widget, apiVersion } = await defineWidget();
@@ -267,6 +279,75 @@ export const patchCases: readonly ConformanceCase[] = [
         message: `conflict with "three" with subresource "status" using ${apiVersion}`,
         field: ".status.replicas",
       });
+    },
+  },
+  {
+    name: "apply of another version or kind answers 400 naming it",
+    async run({ expect, core, defineWidget }) {
+      const refused = async (path: string, body: unknown): Promise<string> =>
+        (await expect(400, "PATCH", `${path}/a?fieldManager=one`, body, apply)).message as string;
+      const made = configMap("a", { x: "1" });
+      await expect(201, "PATCH", `${core}/configmaps/a?fieldManager=one`, made, apply);
+      const configMaps: [Body, string][] = [
+        [{ apiVersion: "v2" }, "/v2, Kind=ConfigMap"],
+        [{ apiVersion: "apps/v1" }, "apps/v1, Kind=ConfigMap"],
+        [{ apiVersion: undefined }, "/, Kind=ConfigMap"],
+        [{ apiVersion: 1 }, "/, Kind=ConfigMap"],
+        [{ apiVersion: "a/b/c" }, "/, Kind="],
+        [{ kind: "Secret" }, "/v1, Kind=Secret"],
+        [{ kind: undefined }, "/v1, Kind="],
+        // Nothing else is looked at before.
+        [{ kind: "Secret", metadata: { name: "b", managedFields: [{ manager: "x" }] } }, "/v1, Kind=Secret"],
+      ];
+      for (const [change, type] of configMaps) {
+        assert.equal(
+          await refused(`${core}/configmaps`, JSON.stringify({ ...made, ...change })),
+          `invalid object type: ${type}`,
+        );
+      }
+      assert.equal(await refused(`${core}/configmaps`, "null"), "invalid object type: /, Kind=");
+      assert.equal(
+        await refused(`${core}/configmaps`, "[1]"),
+        "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}",
+      );
+      const { path, widget, group } = await defineWidget();
+      assert.equal(
+        await refused(path, { ...widget("a"), apiVersion: `${group}/v2` }),
+        `invalid object type: ${group}/v2, Kind=Widget`,
+      );
+    },
+  },
+  {
+    name: "apply under another name or namespace answers 400, after the conflicts",
+    async run({ expect, core, namespace }) {
+      const refused = async (status: number, name: string, body: unknown): Promise<string> =>
+        (await expect(status, "PATCH", `${core}/configmaps/${name}?fieldManager=one`, body, apply)).message as string;
+      await expect(201, "POST", `${core}/configmaps?fieldManager=maker`, configMap("a", { x: "1" }));
+      const otherNamespace = "the namespace of the provided object does not match the namespace sent on the request";
+      const otherName = (name: string): string =>
+        `the name of the object (b) does not match the name on the URL (${name})`;
+      for (const name of ["a", "new"]) {
+        assert.equal(await refused(400, name, configMap("b")), otherName(name));
+        assert.equal(await refused(400, name, configMap(name, {}, { namespace: "default" })), otherNamespace);
+        assert.equal(await refused(400, name, configMap("b", {}, { namespace: "default" })), otherNamespace);
+      }
+      await expect(200, "PATCH", `${core}/configmaps/a?fieldManager=one`, configMap("a", {}, { namespace }), apply);
+      const nameless = { apiVersion: "v1", kind: "ConfigMap" };
+      await expect(200, "PATCH", `${core}/configmaps/a?fieldManager=one`, nameless, apply);
+      assert.equal(
+        await refused(400, "new", nameless),
+        "the name of the object (new based on URL) was undeterminable: name must be provided",
+      );
+      await expect(404, "GET", `${core}/configmaps/new`);
+      assert.match(await refused(409, "a", configMap("b", { x: "2" })), /^Apply failed with 1 conflict/);
+      assert.match(
+        await refused(409, "a", configMap("a", { x: "2" }, { namespace: "default" })),
+        /^Apply failed with 1 conflict/,
+      );
+      assert.equal(
+        await refused(500, "a", { ...configMap("b"), nope: 1 }),
+        "failed to create typed patch object (/b; /v1, Kind=ConfigMap): .nope: field not declared in schema",
+      );
     },
   },
   {

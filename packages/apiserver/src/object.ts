@@ -53,6 +53,13 @@ export function textAt(object: Json | undefined, ...path: readonly string[]): st
   return typeof value === "string" ? value : "";
 }
 
+/** What Go's encoding/json calls a value's type in its errors. */
+export function goType(value: Json): string {
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "boolean") return "bool";
+  return value === null ? "null" : typeof value;
+}
+
 /** A JSON value as people would write it: strings bare, the rest as JSON. */
 export function show(value: Json | undefined): string {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");

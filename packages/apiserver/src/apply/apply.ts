@@ -25,6 +25,7 @@ import type { MergeType } from "./merge-type.ts";
 import { mergeTypeOf } from "./merge-type.ts";
 import type { WriteOptions } from "./ownership.ts";
 import { compareForWrite, contested, emptyObject, releaseOthers, resetElements, updateManagers } from "./ownership.ts";
+import { printType } from "./print-type.ts";
 import type { Emptied } from "./typed-value.ts";
 import { fieldSetOf, mergeValues, problemsOf, removePaths } from "./typed-value.ts";
 
@@ -102,17 +103,10 @@ export function applyServerSide(options: ApplyOptions): ApplyResult {
   return { object: withManagedFields(object, encodeManagers(result)) };
 }
 
-/**
- * What makes a request to apply unacceptable, for an answer of 400; undefined when it can be tried. `apiVersion`, when given, is the one
- * of the request's path.
- */
-export function checkApplied(applied: JsonObject, apiVersion?: string): string | undefined {
+/** What makes a request to apply unacceptable, for an answer of 400; undefined when it can be tried. */
+export function checkApplied(applied: JsonObject): string | undefined {
   const managedFields = managedFieldsOf(applied);
-  if (managedFields !== undefined && managedFields !== null) return "metadata.managedFields must be nil";
-  const version = getOwn(applied, "apiVersion");
-  if (apiVersion === undefined || version === apiVersion) return undefined;
-  const specified = typeof version === "string" ? version : JSON.stringify(version ?? null);
-  return `Incorrect version specified in apply patch. Specified patch version: ${specified}, expected: ${apiVersion}`;
+  return managedFields !== undefined && managedFields !== null ? "metadata.managedFields must be nil" : undefined;
 }
 
 function checkMergeable({ applied, live }: ApplyOptions, type: MergeType): void {
@@ -125,7 +119,7 @@ function checkMergeable({ applied, live }: ApplyOptions, type: MergeType): void 
   const name = isObject(metadata) ? textOf(metadata, "name") : "";
   const namespace = isObject(metadata) ? textOf(metadata, "namespace") : "";
   const list = problems.length === 1 ? problems[0] : `errors:\n  ${problems.join("\n  ")}`;
-  const subject = `${namespace}/${name}; ${textOf(applied, "apiVersion")}, Kind=${textOf(applied, "kind")}`;
+  const subject = `${namespace}/${name}; ${printType(applied)}`;
   throw new ApplyError("invalid", `failed to create typed patch object (${subject}): ${list}`);
 }
 

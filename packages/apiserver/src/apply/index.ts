@@ -2,6 +2,7 @@ export { applyServerSide, checkApplied } from "./apply.ts";
 export { ApplyError } from "./error.ts";
 export { builtinSchema } from "./builtin-schemas.ts";
 export { describeConflicts } from "./describe-conflicts.ts";
+export { printType } from "./print-type.ts";
 export { trackUpdate } from "./track-update.ts";
 export type { ApplyConflict, ApplyOptions, ApplyResult } from "./apply.ts";
 export type { ApplyErrorCode } from "./error.ts";

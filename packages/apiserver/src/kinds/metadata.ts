@@ -1,6 +1,6 @@
 import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
-import { isObject, listAt, metaOf } from "../object.ts";
+import { goType, isObject, listAt, metaOf } from "../object.ts";
 import { badRequest } from "../status.ts";
 import { forbiddenField, invalidValue, required, tooLong } from "./field-errors.ts";
 import { labelValueProblems, nameProblems, qualifiedNameProblems } from "./names.ts";
@@ -92,12 +92,6 @@ function readOwner(owner: JsonObject, index: number, dropped: string[]): JsonObj
     else if (value !== null) read[key] = value;
   }
   return read;
-}
-
-function goType(value: Json): string {
-  if (Array.isArray(value)) return "array";
-  if (typeof value === "boolean") return "bool";
-  return value === null ? "null" : typeof value;
 }
 
 type Mismatch = (path: string, value: Json, goName: string) => Error;

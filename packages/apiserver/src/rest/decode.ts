@@ -3,7 +3,7 @@ import type { Target, WriteOptions } from "./context.ts";
 import { invalidValue } from "../kinds/field-errors.ts";
 import { groupVersion } from "../kinds/kind.ts";
 import { decodeMetadata } from "../kinds/metadata.ts";
-import { at, isObject, show, textAt } from "../object.ts";
+import { at, goType, isObject, show, textAt } from "../object.ts";
 import { badRequest, invalid } from "../status.ts";
 
 /**
@@ -16,9 +16,8 @@ export function decodeObject(target: Target, body: Json, options: WriteOptions):
   const unrecognized = `the object provided is unrecognized (must be of type ${kind.kind}): `;
   const object = body === null ? {} : body;
   if (!isObject(object)) {
-    const found = Array.isArray(object) ? "array" : typeof object;
     throw badRequest(
-      `${unrecognized}couldn't get version/kind; json parse error: json: cannot unmarshal ${found} into an object`,
+      `${unrecognized}couldn't get version/kind; json parse error: json: cannot unmarshal ${goType(object)} into an object`,
     );
   }
   const given = { kind: show(object.kind), apiVersion: show(object.apiVersion) };
@@ -67,9 +66,9 @@ function checkTypes(target: Target, object: JsonObject): void {
   const wrong = version.schema.validate(content).find((error) => error.type === "FieldValueTypeInvalid");
   const prefix = `${kind.kind} in version "${version.version}" cannot be handled as a ${kind.kind}: `;
   if (wrong !== undefined) {
-    const value = at(object, ...wrong.field.split("."));
+    const value = at(object, ...wrong.field.split(".")) ?? null;
     throw badRequest(
-      `${prefix}json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go struct field ${kind.kind}.${wrong.field}`,
+      `${prefix}json: cannot unmarshal ${goType(value)} into Go struct field ${kind.kind}.${wrong.field}`,
     );
   }
   for (const field of kind.kind === "Secret" ? ["data"] : kind.kind === "ConfigMap" ? ["binaryData"] : []) {

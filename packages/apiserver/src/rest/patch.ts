@@ -1,14 +1,14 @@
 import type { Json, JsonObject } from "../schema/index.ts";
 import type { Entry } from "../store/entry.ts";
 import type { ServerContext, Target, WriteOptions, Written } from "./context.ts";
-import { ApplyError, applyServerSide, checkApplied, describeConflicts } from "../apply/index.ts";
+import { ApplyError, applyServerSide, checkApplied, describeConflicts, printType } from "../apply/index.ts";
 import { invalidValue } from "../kinds/field-errors.ts";
 import { groupVersion, present } from "../kinds/kind.ts";
-import { at, isObject, metaOf, show, textAt, timestamp, withMeta } from "../object.ts";
+import { at, goType, isObject, metaOf, textAt, timestamp, withMeta } from "../object.ts";
 import { jsonPatch, mergePatch, PatchError, strategicMergePatch } from "../patch/index.ts";
 import { badRequest, conflict, invalid, notFound, StatusError, unsupportedMediaType } from "../status.ts";
 import { decodeObject } from "./decode.ts";
-import { createObject, replaceObject } from "./write.ts";
+import { checkNames, createObject, replaceObject } from "./write.ts";
 
 export type PatchType = "json" | "merge" | "strategic" | "apply";
 
@@ -71,7 +71,7 @@ function patchLive(target: Target, type: Exclude<PatchType, "apply">, live: Json
     if (type === "json") return jsonPatch(live, patch);
     if (!isObject(patch))
       throw badRequest(
-        `error decoding patch: json: cannot unmarshal ${Array.isArray(patch) ? "array" : typeof patch} into Go value of type map[string]interface {}`,
+        `error decoding patch: json: cannot unmarshal ${goType(patch)} into Go value of type map[string]interface {}`,
       );
     if (type === "merge") return mergePatch(live, patch);
     if (target.kind.strategic === undefined) throw unsupportedMediaType(acceptedPatches(target));
@@ -97,7 +97,6 @@ function applyObject(
   options: WriteOptions,
 ): Written {
   const { kind, version, name, namespace, subresource } = target;
-  if (!isObject(patch)) throw badRequest("error decoding YAML: the applied configuration must be an object");
   const applied = readApplied(target, patch, options);
   if (previous === undefined && subresource !== "") throw notFound(kind, name);
   const uid = metaOf(applied).uid;
@@ -110,6 +109,10 @@ function applyObject(
   }
   const live = previous === undefined ? undefined : present(kind, version, previous.object);
   const merged = merge(target, live, applied, options, timestamp(context.clock.now()));
+  checkNames(target, {
+    name: textAt(patch, "metadata", "name") || previous?.name,
+    namespace: textAt(patch, "metadata", "namespace") || undefined,
+  });
   const decoded = decodeObject(target, merged, { ...options, fieldValidation: "Ignore" });
   if (previous === undefined) {
     const fresh = withMeta(decoded, { name, namespace: namespace || undefined, resourceVersion: undefined });
@@ -120,43 +123,48 @@ function applyObject(
 }
 
 /** The applied configuration without what this endpoint cannot set. */
-function readApplied(target: Target, patch: JsonObject, options: WriteOptions): JsonObject {
-  const { kind, version, name, namespace, subresource } = target;
-  const problem = checkApplied(patch);
-  if (problem !== undefined) throw badRequest(problem);
-  const apiVersion = groupVersion(kind, version.version);
-  const named = textAt(patch, "metadata", "name");
-  if (named !== "" && named !== name)
-    throw badRequest(`the name of the object (${named}) does not match the name on the URL (${name})`);
-  // Pruning checks the field names; defaults must not become owned fields.
-  if (show(patch.kind) !== kind.kind || show(patch.apiVersion) !== apiVersion) {
-    const slash = show(patch.apiVersion).includes("/") ? "" : "/";
-    throw badRequest(`invalid object type: ${slash}${show(patch.apiVersion)}, Kind=${show(patch.kind)}`);
+function readApplied(target: Target, patch: Json, options: WriteOptions): JsonObject {
+  const { kind, version, subresource } = target;
+  const given = patch ?? {};
+  if (!isObject(given)) {
+    throw badRequest(
+      `error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${goType(given)} into Go value of type map[string]interface {}`,
+    );
   }
-  decodeObject(target, patch, { ...options, fieldValidation: "Ignore" });
-  const { value, dropped } = version.schema.prune(patch);
+  const apiVersion = groupVersion(kind, version.version);
+  if (given.apiVersion !== apiVersion || given.kind !== kind.kind) {
+    throw badRequest(`invalid object type: ${printType(given)}`);
+  }
+  const problem = checkApplied(given);
+  if (problem !== undefined) throw badRequest(problem);
+  decodeObject(target, given, { ...options, fieldValidation: "Ignore" });
+  // Pruning checks the field names; defaults must not become owned fields.
+  const { value, dropped } = version.schema.prune(given);
   // An unknown field can have no owner, whatever fieldValidation says.
-  if (dropped.length > 0) throw undeclared(target, textAt(patch, "metadata", "namespace"), dropped);
-  const full: JsonObject = { ...value, apiVersion, kind: kind.kind, metadata: at(patch, "metadata") ?? {} };
-  const { status, ...rest } = full;
-  const object = withMeta(rest, { name, namespace: namespace || undefined });
+  if (dropped.length > 0) throw undeclared(given, dropped);
+  const full: JsonObject = { ...value, apiVersion, kind: kind.kind, metadata: at(given, "metadata") ?? {} };
+  const { status, ...object } = full;
   if (subresource === "status") {
     return {
       apiVersion,
       kind: kind.kind,
-      metadata: object.metadata ?? {},
+      metadata: full.metadata ?? {},
       ...(status === undefined ? {} : { status }),
     };
   }
   return version.hasStatus || status === undefined ? object : { ...object, status };
 }
 
-/** The real server answers these with 500, and so clients do not expect another code. */
-function undeclared({ kind, version, name }: Target, namespace: string, paths: readonly string[]): StatusError {
-  const subject = `${namespace}/${name}; ${groupVersion(kind, version.version)}, Kind=${kind.kind}`;
+function undeclared(applied: JsonObject, paths: readonly string[]): StatusError {
+  const subject = `${textAt(applied, "metadata", "namespace")}/${textAt(applied, "metadata", "name")}; ${printType(applied)}`;
   const lines = paths.map((path) => `.${path}: field not declared in schema`);
   const list = lines.length === 1 ? lines.join("") : `errors:\n  ${lines.join("\n  ")}`;
-  return new StatusError(500, "Unknown", `failed to create typed patch object (${subject}): ${list}`);
+  return untyped(`failed to create typed patch object (${subject}): ${list}`);
+}
+
+/** The real server answers what does not fit the schema with 500, and so clients do not expect another code. */
+function untyped(text: string): StatusError {
+  return new StatusError(500, "Unknown", text);
 }
 
 function merge(
@@ -182,7 +190,7 @@ function merge(
     const { message, causes } = describeConflicts(result.conflicts);
     throw new StatusError(409, "Conflict", message, { details: { causes } });
   } catch (error) {
-    if (error instanceof ApplyError) throw badRequest(error.message.replace(/^\[\w+\] /, ""));
+    if (error instanceof ApplyError) throw untyped(error.message.replace(/^\[\w+\] /, ""));
     throw error;
   }
 }

@@ -34,9 +34,7 @@ export function createObject(
   const { store, clock } = context;
   if (kind.createRefusal !== undefined) throw methodNotAllowed(kind, "create");
   const given = metaOf(decoded);
-  if (namespace !== "" && given.namespace !== undefined && given.namespace !== namespace) {
-    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
-  }
+  checkNamespace(target, given.namespace);
   if (given.resourceVersion !== undefined)
     throw badRequest("resourceVersion should not be set on objects to be created");
   const name =
@@ -113,21 +111,33 @@ export function replaceObject(
   return { entry: commit(context, target, next, options, previous), created: false };
 }
 
-function checkIdentity(target: Target, previous: Entry, decoded: JsonObject): void {
-  const { kind, name, namespace } = target;
-  const given = metaOf(decoded);
-  const live = metaOf(previous.object);
+/** Throws a 400 unless the names in a body are those of the path. */
+export function checkNames(
+  target: Target,
+  given: { readonly name: string | undefined; readonly namespace: string | undefined },
+): void {
+  checkNamespace(target, given.namespace);
+  const { name } = target;
   if (given.name === undefined) {
     throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
   }
   if (given.name !== name) {
     throw badRequest(`the name of the object (${given.name}) does not match the name on the URL (${name})`);
   }
-  if (namespace !== "" && given.namespace !== undefined && given.namespace !== namespace) {
-    throw badRequest(
-      `the namespace of the object (${given.namespace}) does not match the namespace on the request (${namespace})`,
-    );
+}
+
+/** A cluster-wide object may name a namespace, which means nothing. */
+function checkNamespace({ namespace }: Target, given: string | undefined): void {
+  if (namespace !== "" && given !== undefined && given !== namespace) {
+    throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
   }
+}
+
+function checkIdentity(target: Target, previous: Entry, decoded: JsonObject): void {
+  const { kind, name } = target;
+  const given = metaOf(decoded);
+  const live = metaOf(previous.object);
+  checkNames(target, { name: given.name, namespace: given.namespace });
   if (given.uid !== undefined && given.uid !== live.uid) {
     throw conflict(
       kind,
