@@ -11,7 +11,10 @@ import type { Instruments, TypedCounter, TypedObserved, TypedRecorder } from "./
 export interface InstrumentsOptions {
   /** Where complaints go, each once. Default: nowhere. */
   readonly logger?: Logger;
-  /** Counters of this owner and of every process start at 0 where their label values are closed or known. Default: none does. */
+  /**
+   * Counters of this owner and of every process start at 0 where their label values are closed or known; so do histograms, empty, on this
+   * package's own provider. Default: none does.
+   */
   readonly owner?: Owner;
   /** Values of label keys known at start, for whichever family has the key: `{ provider_type: ["libvirt"], provider: ["lab"] }`. */
   readonly known?: Readonly<Record<string, readonly string[]>>;
@@ -46,7 +49,9 @@ export function createInstruments<C extends Catalog>(
       if (startingAtZero.has(family)) counter.start();
       instruments[family.name] = counter;
     } else {
-      instruments[family.name] = createTypedRecorder(family, context);
+      const recorder = createTypedRecorder(family, context);
+      if (family.instrument === "histogram" && startingAtZero.has(family)) recorder.start();
+      instruments[family.name] = recorder;
     }
   }
   return Object.freeze(instruments) as unknown as Instruments<C>;

@@ -1,5 +1,9 @@
 import type { Family } from "@almanac/catalog";
 import type { Attributes, Context, MeterProvider } from "@opentelemetry/api";
+import type { Bound } from "./engine/bound.ts";
+import { declareKeys, onOverflow } from "./engine/declared.ts";
+import type { DeclaredRecorder } from "./engine/declared.ts";
+import { SyncInstrument } from "./engine/instrument.ts";
 import { createLabelCheck } from "./labels.ts";
 import type { Violation } from "./labels.ts";
 import { meterOf } from "./meter.ts";
@@ -16,25 +20,35 @@ export interface InstrumentContext extends KnownLabels {
 
 type Write = (value: number, labels: Attributes, context: Context | undefined) => void;
 
+/** An instrument of whatever provider there is, and what this package's own engine can do besides. */
+interface Opened {
+  readonly write: Write;
+  readonly engine: SyncInstrument | undefined;
+  readonly declared: DeclaredRecorder | undefined;
+}
+
 const noLabels: Attributes = Object.freeze({});
 
 /** The instrument of a counter or up-down counter family, and the start of its series at 0. */
 export function createTypedCounter(family: Family, context: InstrumentContext): TypedCounter<Attributes> {
-  const { record, bind } = createRecording(family, context);
+  const { record, bind, start } = createRecording(family, context);
   return {
     add: record,
-    bind: (labels) => ({ add: bind(labels) }),
-    start(labels = noLabels) {
-      const violation = firstViolation(family, labels);
-      if (violation !== undefined) {
-        reportViolation(context.reporter, family, violation);
-        return;
-      }
-      const given = Object.entries(labels).map(([key, value]) => [key, [value as string]]);
-      const known = { ...context.known, ...(Object.fromEntries(given) as Record<string, string[]>) };
-      for (const series of knownCombinations(family, { owner: context.owner, known }) ?? []) record(0, series);
+    bind: (labels) => {
+      const handle = bind(labels);
+      // The engine's handle is handed out as it is: another call around it would cost as much as the recording.
+      return "add" in handle ? handle : { add: handle.record };
     },
+    start,
   };
+}
+
+/** The instrument of a gauge or histogram family. Histograms can start empty on this package's own engine. */
+export function createTypedRecorder(
+  family: Family,
+  context: InstrumentContext,
+): TypedRecorder<Attributes> & Pick<TypedCounter<Attributes>, "start"> {
+  return createRecording(family, context);
 }
 
 /** What is wrong with labels of which some may be left out. */
@@ -48,22 +62,27 @@ function firstViolation(family: Family, labels: Attributes): Violation | undefin
   return undefined;
 }
 
-/** The instrument of a gauge or histogram family. */
-export function createTypedRecorder(family: Family, context: InstrumentContext): TypedRecorder<Attributes> {
-  const { record, bind } = createRecording(family, context);
-  return { record, bind: (labels) => ({ record: bind(labels) }) };
-}
-
-function createRecording(family: Family, { meterProvider, reporter }: InstrumentContext) {
+function createRecording(family: Family, context: InstrumentContext) {
+  const { reporter } = context;
   const check = createLabelCheck(family);
-  const lowest = family.instrument === "counter" || family.instrument === "histogram" ? 0 : -Infinity;
-  let write: Write | undefined;
+  const lowest = family.instrument === "counter" || family.instrument === "histogram" ? 0 : -Number.MAX_VALUE;
+  let opened: Opened | undefined;
+  let declared: DeclaredRecorder | undefined;
 
   // Nothing a measurement does may reach the code that is being measured.
-  function guarded(value: number, labels: Attributes, context: Context | undefined): void {
+  function open(): Opened | undefined {
     try {
-      write ??= openInstrument(family, meterProvider);
-      write(value, labels, context);
+      opened ??= openInstrument(family, context);
+      declared = opened.declared;
+    } catch (error) {
+      reporter.providerFailed(family, error);
+    }
+    return opened;
+  }
+
+  function guarded(value: number, labels: Attributes, from: Context | undefined): void {
+    try {
+      (opened ?? open())?.write(value, labels, from);
     } catch (error) {
       reporter.providerFailed(family, error);
     }
@@ -75,62 +94,94 @@ function createRecording(family: Family, { meterProvider, reporter }: Instrument
     return false;
   }
 
+  function recordChecked(value: number, labels: Attributes, from: Context | undefined): void {
+    if (!acceptable(value)) return;
+    // The caller's own object goes through when it fits, so that the valid path allocates nothing.
+    if (check.fits(labels)) {
+      guarded(value, labels, from);
+      return;
+    }
+    const { labels: repaired, violation } = check.repair(labels);
+    if (violation !== undefined) reportViolation(reporter, family, violation);
+    if (repaired !== undefined) guarded(value, repaired, from);
+  }
+
   return {
-    record: (value: number, labels: Attributes = noLabels, context?: Context): void => {
-      if (!acceptable(value)) return;
-      // The caller's own object goes through when it fits, so that the valid path allocates nothing.
-      if (check.fits(labels)) {
-        guarded(value, labels, context);
-        return;
-      }
-      const { labels: repaired, violation } = check.repair(labels);
-      if (violation !== undefined) reportViolation(reporter, family, violation);
-      if (repaired !== undefined) guarded(value, repaired, context);
+    record: (value: number, labels: Attributes = noLabels, from?: Context): void => {
+      const known =
+        declared !== undefined &&
+        typeof value === "number" &&
+        value >= lowest &&
+        value <= Number.MAX_VALUE &&
+        declared.record(value, labels, from);
+      if (!known) recordChecked(value, labels, from);
     },
 
-    bind: (labels: Attributes = noLabels): ((value: number, context?: Context) => void) => {
+    bind: (labels: Attributes = noLabels): Bound | Pick<Bound, "record"> => {
       const { labels: settled, violation } = check.fits(labels)
         ? { labels: { ...labels }, violation: undefined }
         : check.repair(labels);
-      if (violation === undefined && settled !== undefined) {
-        return (value, context) => {
-          if (acceptable(value)) guarded(value, settled, context);
-        };
+      const engine = (opened ?? open())?.engine;
+      if (violation === undefined && settled !== undefined && engine !== undefined) {
+        const repair = (value: unknown): undefined => reportValue(reporter, family, value as number);
+        return engine.bind(settled, { lowest, highest: Number.MAX_VALUE, integer: false, repair });
       }
-      return (value, context) => {
-        if (!acceptable(value)) return;
-        if (violation !== undefined) reportViolation(reporter, family, violation);
-        if (settled !== undefined) guarded(value, settled, context);
+      return {
+        record: (value, from) => {
+          if (!acceptable(value)) return;
+          if (violation !== undefined) reportViolation(reporter, family, violation);
+          if (settled !== undefined) guarded(value, settled, from);
+        },
       };
+    },
+
+    start: (labels: Attributes = noLabels): void => {
+      const violation = firstViolation(family, labels);
+      if (violation !== undefined) {
+        reportViolation(reporter, family, violation);
+        return;
+      }
+      const given = Object.entries(labels).map(([key, value]) => [key, [value as string]]);
+      const known = { ...context.known, ...(Object.fromEntries(given) as Record<string, string[]>) };
+      const combinations = knownCombinations(family, { owner: context.owner, known }) ?? [];
+      if (combinations.length === 0) return;
+      const engine = (opened ?? open())?.engine;
+      for (const series of combinations) {
+        if (engine !== undefined) engine.start(series);
+        // An empty histogram cannot be recorded into being.
+        else if (family.instrument !== "histogram") guarded(0, series, undefined);
+      }
     },
   };
 }
 
-function openInstrument(family: Family, meterProvider: MeterProvider): Write {
-  const { name, help: description, instrument, buckets = [] } = family;
-  const meter = meterOf(meterProvider, family);
+function openInstrument(family: Family, { meterProvider, reporter }: InstrumentContext): Opened {
+  const instrument = createInstrument(family, meterProvider);
+  const engine = instrument instanceof SyncInstrument ? instrument : undefined;
+  if (engine !== undefined) onOverflow(engine, () => reportOverflow(reporter, family));
+  const write: Write =
+    "add" in instrument
+      ? (value, labels, context) => instrument.add(value, labels, context)
+      : (value, labels, context) => instrument.record(value, labels, context);
+  return { write, engine, declared: declareKeys(instrument, family.labelKeys) };
+}
+
+function createInstrument(
+  { name, help: description, instrument, buckets = [], catalog }: Family,
+  provider: MeterProvider,
+) {
+  const meter = meterOf(provider, { catalog });
   // No unit: consumers would append it to a name that carries it already.
   switch (instrument) {
     case "counter":
-    case "upDownCounter": {
-      const counter =
-        instrument === "counter"
-          ? meter.createCounter(name, { description })
-          : meter.createUpDownCounter(name, { description });
-      return (value, labels, context) => counter.add(value, labels, context);
-    }
-    case "gauge": {
-      const gauge = meter.createGauge(name, { description });
-      return (value, labels, context) => gauge.record(value, labels, context);
-    }
-    case "histogram": {
+      return meter.createCounter(name, { description });
+    case "upDownCounter":
+      return meter.createUpDownCounter(name, { description });
+    case "gauge":
+      return meter.createGauge(name, { description });
+    case "histogram":
       // The advice makes the buckets right even where no views are configured.
-      const histogram = meter.createHistogram(name, {
-        description,
-        advice: { explicitBucketBoundaries: [...buckets] },
-      });
-      return (value, labels, context) => histogram.record(value, labels, context);
-    }
+      return meter.createHistogram(name, { description, advice: { explicitBucketBoundaries: [...buckets] } });
   }
 }
 
@@ -145,9 +196,16 @@ export function reportViolation(reporter: Reporter, family: Family, { reason, ke
 }
 
 /** Reports a value that cannot be recorded. */
-export function reportValue(reporter: Reporter, family: Family, value: number): void {
+export function reportValue(reporter: Reporter, family: Family, value: number): undefined {
   reporter.violation(family, "value", "measurement", () => ({
     value,
     remedy: "record finite numbers, and none below 0 in a counter or histogram",
+  }));
+}
+
+function reportOverflow(reporter: Reporter, family: Family): void {
+  reporter.violation(family, "cardinality", "limit", () => ({
+    limit: family.cardinalityLimit,
+    remedy: "record fewer values per label; further series go into one with otel_metric_overflow",
   }));
 }

@@ -8,12 +8,16 @@ type LabelArguments<L> = keyof L extends never ? [labels?: L] : [labels: L];
 export interface BoundCounter {
   /** Adds `value` to the series. `context` is where an exemplar's span is taken from; default: the active one. Never throws. */
   add(value: number, context?: Context): void;
+  /** Removes the series; the next `add` starts it anew. Absent where the provider cannot remove series. */
+  remove?(): void;
 }
 
 /** A gauge or histogram with its labels bound. */
 export interface BoundRecorder {
   /** Records `value` in the series. `context` as in `BoundCounter`. Never throws. */
   record(value: number, context?: Context): void;
+  /** Removes the series, as in `BoundCounter`. */
+  remove?(): void;
 }
 
 /** A family that is added to. */

@@ -1,7 +1,7 @@
 import { diag } from "@opentelemetry/api";
 import { AggregationType, InstrumentType } from "@opentelemetry/sdk-metrics";
 import type { AggregationOption } from "@opentelemetry/sdk-metrics";
-import { createExemplarStore } from "./exemplar.ts";
+import { ExemplarStore } from "./exemplar.ts";
 import type { ExemplarFilter } from "./exemplar.ts";
 import { ExponentialStore } from "./exponential-store.ts";
 import { HistogramStore } from "./histogram-store.ts";
@@ -68,11 +68,11 @@ function defaultAggregation(type: InstrumentType, advice: readonly number[] | un
 /** Increasing, finite, each once: an infinite bound is implied. Undefined when there are none, or some are no numbers. */
 function settleBoundaries(given: readonly number[] | undefined): readonly number[] | undefined {
   if (given === undefined || given === null) return undefined;
-  if (!Array.isArray(given) || given.some((bound) => typeof bound !== "number" || Number.isNaN(bound))) {
+  if (given.some((bound) => typeof bound !== "number" || Number.isNaN(bound))) {
     diag.warn(`bucket boundaries must be numbers, got ${JSON.stringify(given)}; the default ones are used`);
     return undefined;
   }
-  return [...new Set(given.filter((bound) => Number.isFinite(bound)))].sort((a, b) => a - b);
+  return [...new Set(given.filter(Number.isFinite))].sort((a, b) => a - b);
 }
 
 /** Equal for aggregations that do the same. */
@@ -97,7 +97,7 @@ export function createStore(aggregation: Aggregation, setting: StoreSetting): St
     exemplars:
       observed || setting.exemplarFilter === "always_off"
         ? undefined
-        : createExemplarStore({ filter: setting.exemplarFilter, reservoir, now: () => setting.clock.now() }),
+        : new ExemplarStore({ filter: setting.exemplarFilter, reservoir, now: () => setting.clock.now() }),
   });
   const hasSum =
     type === InstrumentType.COUNTER || type === InstrumentType.OBSERVABLE_COUNTER || type === InstrumentType.HISTOGRAM;

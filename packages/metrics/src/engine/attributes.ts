@@ -59,7 +59,7 @@ function copyValue(value: unknown, depth: number): AnyValue {
   // Bytes cannot be frozen; the copy is nobody else's.
   if (value instanceof Uint8Array) return new Uint8Array(value);
   if (Array.isArray(value)) {
-    return Object.freeze(value.map((item) => copyValue(item, depth + 1) ?? null)) as AnyValue;
+    return Object.freeze(value.map((item) => copyValue(item, depth + 1) ?? null));
   }
   const entries = Object.entries(value).map(([key, item]) => [key, copyValue(item, depth + 1)] as const);
   return Object.freeze(Object.fromEntries(entries.filter(([, item]) => item !== undefined)));

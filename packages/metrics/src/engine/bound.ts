@@ -1,5 +1,6 @@
 import type { Attributes, Context } from "@opentelemetry/api";
 import type { SettledAttributes } from "./attributes.ts";
+import type { ExemplarStore } from "./exemplar.ts";
 import type { Store, ValueRule } from "./store.ts";
 
 // A handle without a row reads here that nobody touched it.
@@ -25,6 +26,7 @@ export abstract class BoundSeries {
   sibling: BoundSeries | undefined;
   protected readonly store: Store;
   protected readonly lowest: number;
+  protected readonly highest: number;
   protected readonly integer: boolean;
   protected readonly settled: SettledAttributes;
   /** The attributes it was bound with; views may have left some of them out of `settled`. */
@@ -41,6 +43,7 @@ export abstract class BoundSeries {
     this.given = given;
     this.rule = rule;
     this.lowest = rule.lowest;
+    this.highest = rule.highest;
     this.integer = rule.integer;
   }
 
@@ -80,6 +83,10 @@ export abstract class BoundSeries {
     }
   }
 
+  protected offer(exemplars: ExemplarStore, bucket: number, value: number, from: Context | undefined): void {
+    exemplars.offer({ row: this.row, bucket, value, given: this.given, kept: this.settled.attributes, from });
+  }
+
   #attach(row: number): void {
     const { store } = this;
     const page = row >> store.shift;
@@ -94,7 +101,11 @@ export abstract class BoundSeries {
 
 /** A value that a rule accepts, as it is or repaired. */
 export function settleValue(rule: ValueRule, value: number): number | undefined {
-  const fits = typeof value === "number" && value >= rule.lowest && (!rule.integer || Number.isInteger(value));
+  const fits =
+    typeof value === "number" &&
+    value >= rule.lowest &&
+    value <= rule.highest &&
+    (!rule.integer || Number.isInteger(value));
   return fits ? value : rule.repair(value);
 }
 

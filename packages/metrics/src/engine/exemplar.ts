@@ -37,26 +37,6 @@ function findSampledSpan(given: Context | undefined): Span | undefined {
   return undefined;
 }
 
-/** The exemplars of a stream's rows. Rows without one cost nothing but a place in an array. */
-export interface ExemplarStore {
-  /**
-   * Offers a measurement. `bucket` is where a histogram counted it, 0 elsewhere; `given` are its attributes and `kept` those of its
-   * series.
-   */
-  offer(
-    row: number,
-    bucket: number,
-    value: number,
-    given: Attributes,
-    kept: Attributes,
-    from: Context | undefined,
-  ): void;
-  /** A copy for a snapshot of `rows` rows, or undefined when there is none at all. Starts the next round of the reservoirs. */
-  snapshot(rows: number): readonly (readonly Exemplar[] | undefined)[] | undefined;
-  /** Forgets those of a row that was removed or started anew. */
-  clear(row: number): void;
-}
-
 export interface ExemplarStoreOptions {
   readonly filter: Exclude<ExemplarFilter, "always_off">;
   /** A place for each of that many buckets, or a sample of `size` measurements whatever their bucket. */
@@ -74,79 +54,97 @@ interface Reservoir {
   offered: number;
 }
 
-/** Exemplars of one stream, in aligned histogram buckets or as a simple fixed-size sample. */
-export function createExemplarStore({
-  filter,
-  reservoir: kind,
-  now,
-  random = Math.random,
-}: ExemplarStoreOptions): ExemplarStore {
-  const reservoirs: (Reservoir | undefined)[] = [];
-  const always = filter === "always_on";
-  const places = "buckets" in kind ? kind.buckets : kind.size;
-  const aligned = "buckets" in kind;
-  let any = false;
-  let marked: Span | undefined;
+/** A measurement that may become an exemplar. */
+export interface Offer {
+  readonly row: number;
+  /** Where a histogram counted it, 0 elsewhere. */
+  readonly bucket: number;
+  readonly value: number;
+  /** Its attributes, and those of its series. */
+  readonly given: Attributes;
+  readonly kept: Attributes;
+  readonly from: Context | undefined;
+}
 
-  function take(
-    row: number,
-    bucket: number,
-    value: number,
-    given: Attributes,
-    kept: Attributes,
-    span: Span | undefined,
-  ): void {
-    let reservoir = reservoirs[row];
-    if (reservoir === undefined) {
-      while (reservoirs.length <= row) reservoirs.push(undefined);
-      reservoirs[row] = reservoir = { taken: new Array<undefined>(places).fill(undefined), offered: 0 };
-      any = true;
-    }
+/**
+ * The exemplars of one stream, in aligned histogram buckets or as a simple fixed-size sample. Rows without one cost nothing but a place
+ * in an array.
+ */
+export class ExemplarStore {
+  readonly #always: boolean;
+  readonly #aligned: boolean;
+  readonly #places: number;
+  readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #reservoirs: (Reservoir | undefined)[] = [];
+  #marked: Span | undefined;
+
+  constructor({ filter, reservoir, now, random = Math.random }: ExemplarStoreOptions) {
+    this.#always = filter === "always_on";
+    this.#aligned = "buckets" in reservoir;
+    this.#places = "buckets" in reservoir ? reservoir.buckets : reservoir.size;
+    this.#now = now;
+    this.#random = random;
+  }
+
+  /** Whether the filter lets a measurement pass. The only thing that measurements outside sampled spans cost. */
+  wants(from: Context | undefined): boolean {
+    return findSampledSpan(from) !== undefined || this.#always;
+  }
+
+  /** Takes a measurement that `wants` let pass, or not, as the reservoir has it. */
+  offer({ row, bucket, value, given, kept, from }: Offer): void {
+    const reservoir = this.#reservoir(row);
     let place = bucket;
-    if (!aligned) {
+    if (!this.#aligned) {
       const seen = reservoir.offered++;
       // Algorithm R: every measurement of the round is equally likely to be in the sample at its end.
-      place = seen < places ? seen : Math.floor(random() * (seen + 1));
-      if (place >= places) return;
+      place = seen < this.#places ? seen : Math.floor(this.#random() * (seen + 1));
+      if (place >= this.#places) return;
     }
+    const span = findSampledSpan(from) ?? anySpan(from);
     const spanContext = span?.spanContext();
     reservoir.taken[place] = {
       value,
-      timeMs: now(),
+      timeMs: this.#now(),
       traceId: spanContext?.traceId ?? "",
       spanId: spanContext?.spanId ?? "",
       filteredAttributes: given === kept ? noAttributes : withoutKept(given, kept),
     };
-    if (span !== undefined && span !== marked) {
-      marked = span;
+    if (span !== undefined && span !== this.#marked) {
+      this.#marked = span;
       // A span that has ended would complain.
       if (span.isRecording()) span.setAttribute(exemplarAttribute, true);
     }
   }
 
-  return {
-    offer(row, bucket, value, given, kept, from) {
-      const span = findSampledSpan(from);
-      if (span !== undefined) take(row, bucket, value, given, kept, span);
-      else if (always) take(row, bucket, value, given, kept, anySpan(from));
-    },
+  /** A copy for a snapshot of `rows` rows, or undefined when there is none at all. Starts the next round of the reservoirs. */
+  snapshot(rows: number): readonly (readonly Exemplar[] | undefined)[] | undefined {
+    if (this.#reservoirs.length === 0) return undefined;
+    const copies = new Array<readonly Exemplar[] | undefined>(rows).fill(undefined);
+    for (let row = 0; row < this.#reservoirs.length && row < rows; row++) {
+      const reservoir = this.#reservoirs[row];
+      if (reservoir === undefined) continue;
+      reservoir.offered = 0;
+      copies[row] = reservoir.taken.filter((exemplar) => exemplar !== undefined);
+    }
+    return copies;
+  }
 
-    snapshot(rows) {
-      if (!any) return undefined;
-      const copies = new Array<readonly Exemplar[] | undefined>(rows).fill(undefined);
-      for (let row = 0; row < reservoirs.length && row < rows; row++) {
-        const reservoir = reservoirs[row];
-        if (reservoir === undefined) continue;
-        reservoir.offered = 0;
-        copies[row] = reservoir.taken.filter((exemplar) => exemplar !== undefined);
-      }
-      return copies;
-    },
+  /** Forgets those of a row that was removed or started anew. */
+  clear(row: number): void {
+    if (row < this.#reservoirs.length) this.#reservoirs[row] = undefined;
+  }
 
-    clear(row) {
-      if (row < reservoirs.length) reservoirs[row] = undefined;
-    },
-  };
+  #reservoir(row: number): Reservoir {
+    const known = this.#reservoirs[row];
+    if (known !== undefined) return known;
+    // Without holes, which would make every access slower.
+    while (this.#reservoirs.length <= row) this.#reservoirs.push(undefined);
+    const reservoir = { taken: new Array<undefined>(this.#places).fill(undefined), offered: 0 };
+    this.#reservoirs[row] = reservoir;
+    return reservoir;
+  }
 }
 
 function anySpan(from: Context | undefined): Span | undefined {

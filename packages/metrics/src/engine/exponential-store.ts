@@ -28,7 +28,10 @@ export class ExponentialStore extends Store {
     if (!Number.isFinite(value)) return;
     const at = this.isTouched(row) ? row : this.activate(row);
     this.#states[at]!.record(value);
-    if (this.exemplars !== undefined) this.exemplars.offer(at, 0, value, given, this.attributes[at]!, from);
+    const { exemplars } = this;
+    if (exemplars !== undefined && exemplars.wants(from)) {
+      exemplars.offer({ row: at, bucket: 0, value, given, kept: this.attributes[at]!, from });
+    }
   }
 
   override bind(binding: Binding): BoundSeries {

@@ -31,7 +31,10 @@ export class HistogramStore extends Store {
     const at = this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
     const bucket = bucketOf(this.bounds, value);
     count(this.values[at >> shift]!, (at & mask) * this.stride, bucket, value);
-    if (this.exemplars !== undefined) this.exemplars.offer(at, bucket, value, given, this.attributes[at]!, from);
+    const { exemplars } = this;
+    if (exemplars !== undefined && exemplars.wants(from)) {
+      exemplars.offer({ row: at, bucket, value, given, kept: this.attributes[at]!, from });
+    }
   }
 
   override bind(binding: Binding): BoundSeries {
@@ -64,7 +67,11 @@ class BoundHistogram extends BoundSeries {
   }
 
   override record(value: number, from?: Context): void {
-    const fits = typeof value === "number" && value >= this.lowest && (!this.integer || Number.isInteger(value));
+    const fits =
+      typeof value === "number" &&
+      value >= this.lowest &&
+      value <= this.highest &&
+      (!this.integer || Number.isInteger(value));
     if (!fits || this.touched[this.slot] === 0) {
       this.recordSlowly(value, from);
       return;
@@ -72,7 +79,7 @@ class BoundHistogram extends BoundSeries {
     const bucket = bucketOf(this.#bounds, value);
     count(this.values, this.base, bucket, value);
     const { exemplars } = this.store;
-    if (exemplars !== undefined) exemplars.offer(this.row, bucket, value, this.given, this.settled.attributes, from);
+    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, bucket, value, from);
   }
 }
 

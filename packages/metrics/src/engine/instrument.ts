@@ -3,7 +3,7 @@ import type { Attributes, Context, Counter, Gauge, Histogram, UpDownCounter } fr
 import { InstrumentType } from "@opentelemetry/sdk-metrics";
 import { describeError } from "@almanac/core";
 import { settleAttributes } from "./attributes.ts";
-import { bindAll, bindUnsettled, settleValue } from "./bound.ts";
+import { bindAll, bindUnsettled } from "./bound.ts";
 import type { Bound } from "./bound.ts";
 import type { StreamDescriptor } from "./snapshot.ts";
 import type { Store, ValueRule } from "./store.ts";
@@ -93,15 +93,16 @@ export class SyncInstrument implements EngineCounter, EngineHistogram {
     }
   }
 
-  bind(attributes: Attributes = noAttributes): Bound {
+  /** `rule` is for callers that have one of their own, stricter than the instrument's. */
+  bind(attributes: Attributes = noAttributes, rule: ValueRule = this.rule): Bound {
     const given = settleAttributes(attributes, undefined).attributes;
     const handles = this.stores.map((store) => {
       const { keep, process } = store.options;
-      if (process !== undefined) return bindUnsettled(store, given, this.rule);
+      if (process !== undefined) return bindUnsettled(store, given, rule);
       const settled = settleAttributes(given, keep);
       // Where a view takes attributes off, handles differ in what their exemplars tell.
-      const known = keep === undefined ? store.handleOf(settled, this.rule) : undefined;
-      return known ?? store.bind({ settled, given, rule: this.rule });
+      const known = keep === undefined ? store.handleOf(settled, rule) : undefined;
+      return known ?? store.bind({ settled, given, rule });
     });
     return handles.length === 1 ? handles[0]! : bindAll(handles);
   }
@@ -129,6 +130,7 @@ export function createValueRule({ name, type, valueType }: StreamDescriptor): Va
   const isGauge = type === InstrumentType.GAUGE || type === InstrumentType.OBSERVABLE_GAUGE;
   return {
     lowest,
+    highest: Infinity,
     integer,
     repair(value) {
       if (typeof value !== "number") {

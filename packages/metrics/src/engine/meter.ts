@@ -79,14 +79,14 @@ export class ScopeMeter implements EngineMeter {
     callback: BatchObservableCallback<A>,
     observables: Observable<A>[],
   ): void {
-    this.callbacks.addBatch(callback as BatchObservableCallback, observables as Observable[]);
+    this.callbacks.addBatch(callback, observables);
   }
 
   removeBatchObservableCallback<A extends Attributes>(
     callback: BatchObservableCallback<A>,
     observables: Observable<A>[],
   ): void {
-    this.callbacks.removeBatch(callback as BatchObservableCallback, observables as Observable[]);
+    this.callbacks.removeBatch(callback, observables);
   }
 
   /** Synchronous instruments, for those who remove series everywhere. */

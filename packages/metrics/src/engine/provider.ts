@@ -124,7 +124,7 @@ interface ProducerContext {
 
 /** What a reader collects from. Collections of one reader run one after the other, since they share its stores. */
 function createProducer(reader: IMetricReader, { resource, meters, clock }: ProducerContext): SnapshotProducer {
-  let last: Promise<unknown> = Promise.resolve();
+  let running: Promise<unknown> | undefined;
 
   async function take(options: MetricCollectOptions | undefined): Promise<MetricsSnapshot> {
     const all = [...meters.values()];
@@ -143,8 +143,14 @@ function createProducer(reader: IMetricReader, { resource, meters, clock }: Prod
   }
 
   function snapshot(options?: MetricCollectOptions): Promise<MetricsSnapshot> {
-    const next = last.then(() => take(options));
-    last = next.catch(() => undefined);
+    // Callbacks start at once where nothing else runs, as with the official provider.
+    const next = running === undefined ? take(options) : running.then(() => take(options));
+    const ended: Promise<unknown> = next
+      .catch(() => undefined)
+      .finally(() => {
+        if (running === ended) running = undefined;
+      });
+    running = ended;
     return next;
   }
 

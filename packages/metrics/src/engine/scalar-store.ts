@@ -18,7 +18,10 @@ export class SumStore extends Store {
     const { shift, mask } = this;
     const at = this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
     this.values[at >> shift]![at & mask]! += value;
-    if (this.exemplars !== undefined) this.exemplars.offer(at, 0, value, given, this.attributes[at]!, from);
+    const { exemplars } = this;
+    if (exemplars !== undefined && exemplars.wants(from)) {
+      exemplars.offer({ row: at, bucket: 0, value, given, kept: this.attributes[at]!, from });
+    }
   }
 
   override bind(binding: Binding): BoundSeries {
@@ -36,14 +39,18 @@ export class SumStore extends Store {
 
 class BoundSum extends BoundSeries {
   override add(value: number, from?: Context): void {
-    const fits = typeof value === "number" && value >= this.lowest && (!this.integer || Number.isInteger(value));
+    const fits =
+      typeof value === "number" &&
+      value >= this.lowest &&
+      value <= this.highest &&
+      (!this.integer || Number.isInteger(value));
     if (!fits || this.touched[this.slot] === 0) {
       this.recordSlowly(value, from);
       return;
     }
     this.values[this.base]! += value;
     const { exemplars } = this.store;
-    if (exemplars !== undefined) exemplars.offer(this.row, 0, value, this.given, this.settled.attributes, from);
+    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, 0, value, from);
   }
 }
 
@@ -57,7 +64,10 @@ export class LastValueStore extends Store {
     const { shift, mask } = this;
     const at = this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
     this.values[at >> shift]![at & mask] = value;
-    if (this.exemplars !== undefined) this.exemplars.offer(at, 0, value, given, this.attributes[at]!, from);
+    const { exemplars } = this;
+    if (exemplars !== undefined && exemplars.wants(from)) {
+      exemplars.offer({ row: at, bucket: 0, value, given, kept: this.attributes[at]!, from });
+    }
   }
 
   override bind(binding: Binding): BoundSeries {
@@ -75,13 +85,17 @@ export class LastValueStore extends Store {
 
 class BoundLastValue extends BoundSeries {
   override add(value: number, from?: Context): void {
-    const fits = typeof value === "number" && value >= this.lowest && (!this.integer || Number.isInteger(value));
+    const fits =
+      typeof value === "number" &&
+      value >= this.lowest &&
+      value <= this.highest &&
+      (!this.integer || Number.isInteger(value));
     if (!fits || this.touched[this.slot] === 0) {
       this.recordSlowly(value, from);
       return;
     }
     this.values[this.base] = value;
     const { exemplars } = this.store;
-    if (exemplars !== undefined) exemplars.offer(this.row, 0, value, this.given, this.settled.attributes, from);
+    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, 0, value, from);
   }
 }

@@ -327,10 +327,12 @@ export type CommonColumns = Pick<
 
 /** Which values an instrument takes. */
 export interface ValueRule {
-  /** Values below are not taken. */
+  /** Values below are not taken, nor is what is no number. */
   readonly lowest: number;
+  /** Values above are not taken. */
+  readonly highest: number;
   readonly integer: boolean;
-  /** For what is below `lowest`, fractional where it must not be, or no number: the value to record, or undefined for none. Complains. */
+  /** For a value that is not taken as it is: the value to record, or undefined for none. Complains. */
   repair(value: unknown): number | undefined;
 }
 
@@ -338,5 +340,5 @@ function sameValue(attributes: Attributes, key: string, value: unknown): boolean
   if (!Object.hasOwn(attributes, key)) return false;
   const own = attributes[key];
   if (typeof own !== "object" || own === null) return own === value || (own !== own && value !== value);
-  return encodeAttributes({ value: own }) === encodeAttributes({ value: value as typeof own });
+  return encodeAttributes({ value: own }) === encodeAttributes({ value: value });
 }

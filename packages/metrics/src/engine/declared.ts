@@ -1,0 +1,65 @@
+import type { Attributes, Context } from "@opentelemetry/api";
+import { SyncInstrument } from "./instrument.ts";
+import { noRow } from "./series-index.ts";
+import type { KeyTable } from "./series-index.ts";
+import type { Store } from "./store.ts";
+
+/** Records measurements whose attribute keys are known beforehand. */
+export interface DeclaredRecorder {
+  /**
+   * Records when a series of exactly these attributes exists, and says whether it did. What the caller would check of attributes was
+   * checked when the series was made, so nothing is checked here. The value must be one the instrument takes.
+   */
+  record(value: number, attributes: Attributes | null, from: Context | undefined): boolean;
+}
+
+/**
+ * The fast way into an instrument of this engine, for attributes with exactly `keys`; undefined for instruments of other providers, and
+ * where views run code at every measurement.
+ */
+export function declareKeys(instrument: object, keys: readonly string[]): DeclaredRecorder | undefined {
+  if (!(instrument instanceof SyncInstrument)) return undefined;
+  const [first, ...others] = instrument.stores;
+  if (first === undefined) return undefined;
+  for (const { options } of instrument.stores) {
+    if (options.process !== undefined || (options.keep !== undefined && !keys.every(options.keep))) return undefined;
+  }
+  const table = first.index.table(keys);
+  table.pinned = true;
+  return new TableRecorder(table, first, others);
+}
+
+class TableRecorder implements DeclaredRecorder {
+  readonly #table: KeyTable;
+  readonly #store: Store;
+  readonly #others: readonly Store[];
+  readonly #keyCount: number;
+
+  constructor(table: KeyTable, store: Store, others: readonly Store[]) {
+    this.#table = table;
+    this.#store = store;
+    this.#others = others;
+    this.#keyCount = table.keys.length;
+  }
+
+  record(value: number, attributes: Attributes | null, from: Context | undefined): boolean {
+    if (attributes === null || Object.getPrototypeOf(attributes) !== Object.prototype) return false;
+    const row = this.#table.find(attributes);
+    if (row === noRow) return false;
+    // for-in counts without building an array of keys.
+    let rest = this.#keyCount;
+    for (const _key in attributes) rest--;
+    if (rest !== 0) return false;
+    this.#store.update(row, value, attributes, from);
+    for (let index = 0; index < this.#others.length; index++) this.#others[index]!.record(value, attributes, from);
+    return true;
+  }
+}
+
+/** Tells `listener` of every measurement that goes into an overflow series of the instrument, whoever recorded it. */
+export function onOverflow(instrument: object, listener: () => void): void {
+  if (!(instrument instanceof SyncInstrument)) return;
+  // Once per measurement, though several stores may be full.
+  const [first] = instrument.stores;
+  if (first !== undefined) first.onOverflow = listener;
+}
