@@ -1,26 +1,15 @@
+import type { Catalog } from "@almanac/catalog";
+import { combineFamilies } from "@almanac/catalog";
+import type { MetricsSnapshot, StreamSnapshot } from "@almanac/metrics/internal";
 import type { Attributes } from "@opentelemetry/api";
-import {
-  AggregationTemporality,
-  DataPointType,
-  type ExponentialHistogram,
-  type Histogram,
-  type MetricData,
-  type ResourceMetrics,
-} from "@opentelemetry/sdk-metrics";
-import { combineFamilies, type Catalog } from "@almanac/catalog";
+import { AggregationTemporality, InstrumentType } from "@opentelemetry/sdk-metrics";
 import { ExpositionError } from "./error.ts";
-import { formatLabels } from "./label.ts";
-import { translateName } from "./name.ts";
+import { prepareLabels, type LabelCache, type LabelSource } from "./label-cache.ts";
+import { mergeBlocks } from "./merge.ts";
+import type { NamedMetric } from "./name.ts";
+import type { Naming } from "./naming.ts";
 
-/** What a page shows of one histogram series. `counts` has one entry more than `bounds`, for +Inf, and is not cumulative. */
-interface HistogramValue {
-  readonly bounds: readonly number[];
-  readonly counts: readonly number[];
-  readonly count: number;
-  readonly sum: number | undefined;
-}
-
-interface FamilyHead {
+export interface FamilyHead {
   /** Exactly the series' name; for a histogram what precedes `_bucket`. */
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram" | "info";
@@ -30,13 +19,34 @@ interface FamilyHead {
   readonly labelKeys: readonly string[];
 }
 
-/** One HELP/TYPE block. Keys of `points` are label pairs, ready for the braces. */
-export type Family =
-  | (FamilyHead & { readonly type: "counter" | "gauge" | "info"; readonly points: Map<string, number> })
-  | (FamilyHead & { readonly type: "histogram"; readonly points: Map<string, HistogramValue> });
+/** Columns of values, and the labels by row. */
+export interface Block {
+  readonly columns: StreamSnapshot;
+  readonly labels: LabelSource;
+}
+
+/** One HELP/TYPE block. Usually all its series stand in one block of columns; histograms of different buckets make several. */
+export interface Family extends FamilyHead {
+  readonly blocks: readonly Block[];
+}
 
 /** Families that keep their exact names, by name. */
 export type DeclaredFamilies = ReadonlyMap<string, FamilyHead>;
+
+export interface GroupOptions {
+  readonly declared: DeclaredFamilies;
+  readonly naming: Naming;
+  readonly cache: LabelCache;
+  /** Whether the resource's attributes become a family of their own. */
+  readonly targetInfo: boolean;
+  /** Whether every series says by `otel_scope_…` labels which meter it comes from. */
+  readonly scopeLabels: boolean;
+  /** The resource's attributes whose keys match become labels of every series. */
+  readonly resourceLabels: RegExp | undefined;
+  /** Put before each name that no catalog declares. */
+  readonly prefix: string;
+  readonly report: (error: ExpositionError) => void;
+}
 
 const targetInfoHead: FamilyHead = {
   name: "target_info",
@@ -46,13 +56,6 @@ const targetInfoHead: FamilyHead = {
   labelKeys: [],
 };
 
-interface GroupOptions {
-  readonly declared: DeclaredFamilies;
-  /** Whether the resource's attributes become a family of their own. */
-  readonly targetInfo: boolean;
-  readonly report: (error: ExpositionError) => void;
-}
-
 export function declaredFamilies(catalogs: readonly Catalog[]): DeclaredFamilies {
   const declared = new Map<string, FamilyHead>();
   for (const { name, type, help, unit = "", labelKeys } of combineFamilies(catalogs).values()) {
@@ -61,100 +64,136 @@ export function declaredFamilies(catalogs: readonly Catalog[]): DeclaredFamilies
   return declared;
 }
 
+/** A stream with the labels that its scope and the resource add to every series. */
+export interface ScopedStream {
+  readonly columns: StreamSnapshot;
+  readonly extra: Attributes | undefined;
+}
+
 /**
  * Groups what one collection brought into families, sorted by name, so that every family is one block however many scopes and
- * instruments feed it. Series that coincide (scope labels are not exposed) are merged: counters, up-down counters and histograms of the
- * same buckets add up, of gauges the later wins. What cannot be shown (a counter that is negative or no number, two things of one
- * name) is left out and reported, the rest stays.
+ * instruments feed it. Series that coincide (scope labels are not exposed unless asked for) are merged: counters, up-down counters and
+ * histograms of the same buckets add up, of gauges the later wins. What cannot be shown (a counter that is negative or no number, two
+ * things of one name) is left out and reported, the rest stays. Works in steps, so that the caller may pause between them.
  */
-export function groupFamilies(metrics: ResourceMetrics, options: GroupOptions): Family[] {
-  const { declared, targetInfo, report } = options;
-  const families = new Map<string, Family>();
+export function* groupFamilies(snapshot: MetricsSnapshot, options: GroupOptions): Generator<undefined, Family[]> {
+  const { declared, report, naming, cache } = options;
+  const heads = new Map<string, { readonly head: FamilyHead; readonly streams: ScopedStream[] }>();
   const claimed = new Map<string, string>();
-  if (targetInfo) {
-    const points = new Map([[formatLabels(metrics.resource.attributes, false, []), 1]]);
-    families.set("target_info", { ...targetInfoHead, points } as Family);
+  if (options.targetInfo) {
+    const columns = targetInfo(snapshot);
+    heads.set("target_info", { head: targetInfoHead, streams: [{ columns, extra: undefined }] });
     claimed.set("target_info", "target_info");
   }
+  const resourceLabels = matching(snapshot.resource.attributes, options.resourceLabels);
   // A declared family has the first claim on its names, whatever registered first.
-  const all = metrics.scopeMetrics.flatMap((scope) => scope.metrics).filter((metric) => metric.dataPoints.length > 0);
-  const isDeclared = (metric: MetricData): boolean => declared.has(metric.descriptor.name);
-  for (const metric of [...all.filter(isDeclared), ...all.filter((metric) => !isDeclared(metric))]) {
-    const head = headOf(metric, declared, report);
+  const all = snapshot.scopes.flatMap(({ scope, streams }) => {
+    const extra = options.scopeLabels ? { ...scopeLabels(scope), ...resourceLabels } : resourceLabels;
+    return streams.map((columns) => ({ columns, extra }));
+  });
+  const isDeclared = ({ columns }: ScopedStream): boolean => declared.has(columns.descriptor.name);
+  for (const stream of [...all.filter(isDeclared), ...all.filter((candidate) => !isDeclared(candidate))]) {
+    const { columns } = stream;
+    if (columns.size === 0) continue;
+    const head = headOf(columns, options);
     if (head === undefined) continue;
-    const known = families.get(head.name);
+    const known = heads.get(head.name);
     if (known === undefined) {
       const owner = sampleNames(head)
         .map((name) => claimed.get(name))
         .find((name) => name !== undefined);
       if (owner !== undefined) {
-        report(
-          new ExpositionError(
-            "conflicting_family",
-            `${head.type} ${head.name} would share sample names with ${owner}; rename one`,
-          ),
-        );
+        const message = `${head.type} ${head.name} would share sample names with ${owner}; rename one`;
+        report(new ExpositionError("conflicting_family", message));
         continue;
       }
       for (const name of sampleNames(head)) claimed.set(name, head.name);
-    } else if (known.type !== head.type) {
-      const message = `instrument ${metric.descriptor.name} is a ${head.type}, but ${head.name} is a ${known.type} already; rename one`;
+      heads.set(head.name, { head, streams: [stream] });
+    } else if (known.head.type !== head.type) {
+      const message = `instrument ${columns.descriptor.name} is a ${head.type}, but ${head.name} is a ${known.head.type} already; rename one`;
       report(new ExpositionError("conflicting_family", message));
-      continue;
+    } else {
+      known.streams.push(stream);
     }
-    const family = known ?? { ...head, points: new Map<string, never>() };
-    families.set(head.name, family);
-    addPoints(family, metric, report);
   }
-  return [...families.values()].filter((family) => family.points.size > 0).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const families: Family[] = [];
+  for (const { head, streams } of heads.values()) {
+    const rules = { histogram: head.type === "histogram", order: head.labelKeys, label: naming.label };
+    const blocks: Block[] = [];
+    let collide = streams.length > 1;
+    for (const stream of streams) {
+      const columns = withoutInvalid(stream.columns, head, report);
+      const labels = yield* prepareLabels(cache, { ...stream, columns }, naming.id, rules);
+      collide ||= labels.collide;
+      blocks.push({ columns, labels });
+    }
+    const merged = collide ? mergeBlocks(head, blocks, report) : blocks;
+    const filled = merged.filter(({ columns }) => columns.size > 0);
+    if (filled.length > 0) families.push({ ...head, blocks: filled });
+    yield;
+  }
+  return families.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function headOf(
-  metric: MetricData,
-  declared: DeclaredFamilies,
-  report: (error: ExpositionError) => void,
-): FamilyHead | undefined {
-  const type = typeOf(metric);
-  const name = metric.descriptor.name;
-  if (
-    metric.dataPointType !== DataPointType.GAUGE &&
-    metric.aggregationTemporality !== AggregationTemporality.CUMULATIVE
-  ) {
-    report(
-      new ExpositionError(
-        "conflicting_family",
-        `${name} comes with delta temporality; a page shows cumulative values only`,
-      ),
-    );
+function targetInfo({ resource, timeMs }: MetricsSnapshot): StreamSnapshot {
+  return {
+    kind: "gauge",
+    monotonic: false,
+    stream: resource,
+    descriptor: { name: "target_info", description: "", unit: "", type: InstrumentType.GAUGE, valueType: 0 },
+    temporality: AggregationTemporality.CUMULATIVE,
+    rows: 1,
+    size: 1,
+    attributes: [resource.attributes as Attributes],
+    startTimesMs: [timeMs],
+    exemplars: undefined,
+    values: Float64Array.of(1),
+  };
+}
+
+function matching(attributes: Attributes, pattern: RegExp | undefined): Attributes | undefined {
+  if (pattern === undefined) return undefined;
+  // Not test(): a global expression would go on where it stopped.
+  return Object.fromEntries(Object.entries(attributes).filter(([key]) => key.search(pattern) >= 0));
+}
+
+function scopeLabels(scope: MetricsSnapshot["scopes"][number]["scope"]): Attributes {
+  return {
+    "otel.scope.name": scope.name,
+    ...(scope.version ? { "otel.scope.version": scope.version } : {}),
+    ...(scope.schemaUrl ? { "otel.scope.schema_url": scope.schemaUrl } : {}),
+  };
+}
+
+function headOf(columns: StreamSnapshot, options: GroupOptions): FamilyHead | undefined {
+  const { declared, report, naming, prefix } = options;
+  const kind = kindOf(columns);
+  const type = kind === "up-down counter" ? "gauge" : kind;
+  const { name, description, unit } = columns.descriptor;
+  if (kind !== "gauge" && columns.temporality !== AggregationTemporality.CUMULATIVE) {
+    const message = `${name} comes with delta temporality; a page shows cumulative values only`;
+    report(new ExpositionError("conflicting_family", message));
     return undefined;
   }
   const family = declared.get(name);
   if (family !== undefined) {
     if (family.type === type) return family;
-    report(
-      new ExpositionError(
-        "conflicting_family",
-        `instrument ${name} is a ${type}, but its catalog declares a ${family.type}; rename it`,
-      ),
-    );
+    const message = `instrument ${name} is a ${type}, but its catalog declares a ${family.type}; rename it`;
+    report(new ExpositionError("conflicting_family", message));
     return undefined;
   }
-  const translated = translateName(metric);
+  const translated = naming.metric({ name: prefix === "" ? name : `${prefix}_${name}`, unit, kind });
   if (translated === undefined) {
-    report(
-      new ExpositionError(
-        "conflicting_family",
-        `instrument ${JSON.stringify(name)} has no character a metric name may hold`,
-      ),
-    );
+    const message = `instrument ${JSON.stringify(name)} has no character a metric name may hold`;
+    report(new ExpositionError("conflicting_family", message));
     return undefined;
   }
-  return { ...translated, type, help: metric.descriptor.description, labelKeys: [] };
+  return { ...translated, type, help: description, labelKeys: [] };
 }
 
-function typeOf(metric: MetricData): FamilyHead["type"] {
-  if (metric.dataPointType === DataPointType.GAUGE) return "gauge";
-  if (metric.dataPointType === DataPointType.SUM) return metric.isMonotonic ? "counter" : "gauge";
+function kindOf(columns: StreamSnapshot): NamedMetric["kind"] {
+  if (columns.kind === "gauge") return "gauge";
+  if (columns.kind === "sum") return columns.monotonic ? "counter" : "up-down counter";
   return "histogram";
 }
 
@@ -162,59 +201,25 @@ function sampleNames({ name, type }: FamilyHead): string[] {
   return type === "histogram" ? [name, `${name}_bucket`, `${name}_count`, `${name}_sum`] : [name];
 }
 
-function addPoints(family: Family, metric: MetricData, report: (error: ExpositionError) => void): void {
-  if (family.type === "histogram") {
-    const points = metric.dataPoints as readonly { attributes: Attributes; value: Histogram | ExponentialHistogram }[];
-    for (const point of points) {
-      const labels = formatLabels(point.attributes, true, family.labelKeys);
-      const value = histogramValue(point.value);
-      const before = family.points.get(labels);
-      if (before !== undefined && !sameBounds(before.bounds, value.bounds)) {
-        const message = `two instruments feed ${family.name}{${labels}} with different buckets; give both the same`;
-        report(new ExpositionError("conflicting_family", message));
-        continue;
-      }
-      family.points.set(labels, before === undefined ? value : addHistograms(before, value));
-    }
-    return;
-  }
-  const adds = metric.dataPointType === DataPointType.SUM;
-  for (const point of metric.dataPoints as readonly { attributes: Attributes; value: number }[]) {
-    const labels = formatLabels(point.attributes, false, family.labelKeys);
+/** The same columns, or where a counter is negative or no number, a copy with holes in these rows. */
+function withoutInvalid(
+  columns: StreamSnapshot,
+  head: FamilyHead,
+  report: (error: ExpositionError) => void,
+): StreamSnapshot {
+  if (columns.kind !== "sum" || head.type !== "counter") return columns;
+  const { values, rows } = columns;
+  let attributes: (Attributes | undefined)[] | undefined;
+  let size = columns.size;
+  for (let row = 0; row < rows; row++) {
+    const value = values[row] ?? NaN;
     // OpenMetrics forbids it, and nothing can be made of it in text either.
-    if (family.type === "counter" && !(point.value >= 0)) {
-      report(
-        new ExpositionError(
-          "invalid_value",
-          `counter ${family.name}{${labels}} has the value ${point.value}; a counter starts at 0 and grows`,
-        ),
-      );
-      continue;
-    }
-    family.points.set(labels, adds ? (family.points.get(labels) ?? 0) + point.value : point.value);
+    if (value >= 0 || columns.attributes[row] === undefined) continue;
+    const message = `counter ${head.name}${JSON.stringify(columns.attributes[row])} has the value ${value}; a counter starts at 0 and grows`;
+    report(new ExpositionError("invalid_value", message));
+    attributes ??= [...columns.attributes];
+    attributes[row] = undefined;
+    size--;
   }
-}
-
-function histogramValue(value: Histogram | ExponentialHistogram): HistogramValue {
-  // The text formats have no exponential buckets, and bounds that move with the data would be new series at every change of scale.
-  if (!("buckets" in value)) return { bounds: [], counts: [value.count], count: value.count, sum: value.sum };
-  const { boundaries, counts } = value.buckets;
-  if (boundaries.at(-1) !== Infinity) return { bounds: boundaries, counts, count: value.count, sum: value.sum };
-  // +Inf as a declared bound is the implicit last bucket.
-  const last = boundaries.length - 1;
-  const merged = [...counts.slice(0, last), (counts[last] ?? 0) + (counts[last + 1] ?? 0)];
-  return { bounds: boundaries.slice(0, last), counts: merged, count: value.count, sum: value.sum };
-}
-
-function sameBounds(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((bound, index) => bound === b[index]);
-}
-
-function addHistograms(a: HistogramValue, b: HistogramValue): HistogramValue {
-  return {
-    bounds: a.bounds,
-    counts: a.counts.map((count, index) => count + (b.counts[index] ?? 0)),
-    count: a.count + b.count,
-    sum: a.sum === undefined || b.sum === undefined ? undefined : a.sum + b.sum,
-  };
+  return attributes === undefined ? columns : { ...columns, attributes, size };
 }

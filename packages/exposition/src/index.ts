@@ -14,6 +14,8 @@ export type {
   ParsedSample,
   ParsedType,
 } from "./parse/model.ts";
-export type { PrometheusReader, PrometheusReaderOptions, RenderedPage, RenderRequest } from "./reader.ts";
+export type { Escaping, TranslationStrategy } from "./naming.ts";
+export type { PrometheusReader, PrometheusReaderOptions, RenderRequest } from "./reader.ts";
+export type { RenderedPage } from "./rendering.ts";
 export type { MetricsServer, MetricsServerOptions, Scrape } from "./server.ts";
 export type { Format } from "./write.ts";

@@ -1,18 +1,6 @@
-import { ValueType } from "@opentelemetry/api";
-import { AggregationTemporality, DataPointType, type MetricData } from "@opentelemetry/sdk-metrics";
 import { describe, expect, it } from "vitest";
-import { formatLabels } from "./label.ts";
+import { labelPairs, labelText } from "./label.ts";
 import { sanitizeLabel, translateName } from "./name.ts";
-
-function metric(name: string, unit: string, type: "counter" | "updown" | "gauge"): MetricData {
-  const base = {
-    descriptor: { name, unit, description: "", valueType: ValueType.DOUBLE },
-    aggregationTemporality: AggregationTemporality.CUMULATIVE,
-    dataPoints: [],
-  };
-  if (type === "gauge") return { ...base, dataPointType: DataPointType.GAUGE };
-  return { ...base, dataPointType: DataPointType.SUM, isMonotonic: type === "counter" };
-}
 
 describe("translateName", () => {
   it.each([
@@ -27,20 +15,20 @@ describe("translateName", () => {
     ["net.rate", "{packet}/s", "gauge", "net_rate_per_second"],
     ["load", "1", "gauge", "load_ratio"],
     ["load", "1", "counter", "load_total"],
-    ["load", "1", "updown", "load"],
+    ["load", "1", "up-down counter", "load"],
     ["fill", "%", "gauge", "fill_percent"],
     ["odd", "m³/h·x", "gauge", "odd_m_per_h_x"],
-    ["queue", "items", "updown", "queue_items"],
+    ["queue", "items", "up-down counter", "queue_items"],
     ["a..b--c//d", "", "gauge", "a_b_c_d"],
     ["9lives", "", "gauge", "_9lives"],
     ["ns:name", "", "gauge", "ns:name"],
     ["trailing.", "s", "gauge", "trailing_seconds"],
-  ] as const)("exposes %s in %s as a %s named %s", (name, unit, type, expected) => {
-    expect(translateName(metric(name, unit, type))?.name).toBe(expected);
+  ] as const)("exposes %s in %s as a %s named %s", (name, unit, kind, expected) => {
+    expect(translateName({ name, unit, kind })?.name).toBe(expected);
   });
 
   it.each(["", "...", "µ", "_"])("finds no name in %j", (name) => {
-    expect(translateName(metric(name, "s", "gauge"))).toBeUndefined();
+    expect(translateName({ name, unit: "s", kind: "gauge" })).toBeUndefined();
   });
 });
 
@@ -59,7 +47,7 @@ describe("sanitizeLabel", () => {
   });
 });
 
-describe("formatLabels", () => {
+describe("labelText", () => {
   it.each([
     ["nothing", {}, false, [], ""],
     ["a plain pair", { kind: "VM" }, false, [], 'kind="VM"'],
@@ -78,6 +66,6 @@ describe("formatLabels", () => {
     ],
     ["the overflow series", { "otel.metric.overflow": true }, false, [], 'otel_metric_overflow="true"'],
   ] as const)("writes %s", (_name, attributes, histogram, order, expected) => {
-    expect(formatLabels(attributes as never, histogram, order)).toBe(expected);
+    expect(labelText(labelPairs(attributes, { histogram, order, label: sanitizeLabel }))).toBe(expected);
   });
 });

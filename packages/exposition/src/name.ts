@@ -4,20 +4,36 @@
  * monotonic sums, `_total` are appended.
  */
 
-import { DataPointType, type MetricData } from "@opentelemetry/sdk-metrics";
-
-/** The exposed name and the unit that ends it (before `_total`), if any. `undefined` when nothing usable is left of the name. */
-export function translateName(metric: MetricData): { readonly name: string; readonly unit: string } | undefined {
-  const monotonic = metric.dataPointType === DataPointType.SUM && metric.isMonotonic;
-  let name = sanitizeName(metric.descriptor.name);
-  if (!/[a-zA-Z0-9]/.test(name)) return undefined;
-  if (monotonic) name = name.replace(/_total$/, "");
-  const unit = unitWord(metric.descriptor.unit, metric.dataPointType === DataPointType.GAUGE);
-  if (unit !== "" && !`_${name}_`.includes(`_${unit}_`)) name = `${name.replace(/_$/, "")}_${unit}`;
-  return { name: monotonic ? `${name}_total` : name, unit };
+/** What a name is made of. */
+export interface NamedMetric {
+  readonly name: string;
+  readonly unit: string;
+  readonly kind: "counter" | "gauge" | "up-down counter" | "histogram";
 }
 
-function sanitizeName(name: string): string {
+interface TranslateOptions {
+  /** Appends the unit and, for counters, `_total`. */
+  readonly suffixes: boolean;
+  /** Turns an instrument's name into one that the page may hold. */
+  readonly name: (name: string) => string;
+}
+
+/** The exposed name and the unit that ends it (before `_total`), if any. `undefined` when nothing usable is left of the name. */
+export function translateName(
+  metric: NamedMetric,
+  options: TranslateOptions = { suffixes: true, name: sanitizeName },
+): { readonly name: string; readonly unit: string } | undefined {
+  let name = options.name(metric.name);
+  if (!/[^_]/.test(name)) return undefined;
+  const counter = metric.kind === "counter";
+  const unit = unitWord(metric.unit, metric.kind === "gauge");
+  if (!options.suffixes) return { name, unit };
+  if (counter) name = name.replace(/_total$/, "");
+  if (unit !== "" && !`_${name}_`.includes(`_${unit}_`)) name = `${name.replace(/_$/, "")}_${unit}`;
+  return { name: counter ? `${name}_total` : name, unit };
+}
+
+export function sanitizeName(name: string): string {
   const text = name.replace(/[^a-zA-Z0-9_:]/g, "_").replace(/__+/g, "_");
   return /^[0-9]/.test(text) ? `_${text}` : text;
 }

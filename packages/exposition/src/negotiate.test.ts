@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { acceptsGzip, negotiateFormat } from "./negotiate.ts";
+import { acceptsGzip, negotiate } from "./negotiate.ts";
 
-describe("negotiateFormat", () => {
+describe("negotiate", () => {
   it.each([
     ["no header", undefined, "text"],
     ["an empty header", "", "text"],
@@ -20,7 +20,7 @@ describe("negotiateFormat", () => {
     [
       "Prometheus with protobuf first",
       "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-      "openmetrics",
+      "protobuf",
     ],
     [
       "Prometheus that prefers text",
@@ -40,10 +40,51 @@ describe("negotiateFormat", () => {
     ["the whole application tree", "application/*", "openmetrics"],
     ["the tree below the type", "application/*;q=0.1,text/plain;q=0.2", "text"],
     ["a weight that is none", "application/openmetrics-text;q=often,text/plain;q=0.1", "text"],
+    ["text 1.0.0", "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3", "text-1.0.0"],
+    ["text of any version", "text/plain", "text"],
+    ["protobuf without its message", "application/vnd.google.protobuf;encoding=delimited,text/plain;q=0.1", "text"],
+    [
+      "protobuf in another encoding",
+      "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+      "text",
+    ],
+    [
+      "protobuf refused",
+      "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0",
+      "text",
+    ],
     ["an unknown format", "image/png", "text"],
     ["rubbish", ";;,=;q=,,/", "text"],
   ] as const)("answers %s", (_name, accept, format) => {
-    expect(negotiateFormat(accept)).toBe(format);
+    expect(negotiate(accept).page).toBe(format);
+  });
+});
+
+describe("negotiate", () => {
+  it.each([
+    ["nothing", undefined, "underscores", "text/plain; version=0.0.4; charset=utf-8"],
+    [
+      "Prometheus 3",
+      "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8;q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3",
+      "allow-utf-8",
+      "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=allow-utf-8",
+    ],
+    [
+      "OpenMetrics with dots",
+      "application/openmetrics-text;version=1.0.0;escaping=dots",
+      "dots",
+      "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=dots",
+    ],
+    ["values", "text/plain;escaping=values", "values", "text/plain; version=0.0.4; charset=utf-8; escaping=values"],
+    [
+      "quotes that text 0.0.4 lacks",
+      "text/plain;escaping=allow-utf-8",
+      "underscores",
+      "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+    ],
+    ["a scheme of the future", "text/plain;escaping=emoji", "underscores", "text/plain; version=0.0.4; charset=utf-8"],
+  ])("finds the escaping for %s", (_name, accept, escaping, contentType) => {
+    expect(negotiate(accept)).toMatchObject({ escaping, contentType });
   });
 });
 

@@ -1,15 +1,61 @@
+import type { Escaping } from "./naming.ts";
+import type { PageFormat } from "./parse/model.ts";
 import type { Format } from "./write.ts";
 
-/** The two pages by their media types, the default first. */
-export const contentTypes: Readonly<Record<Format, string>> = {
-  text: "text/plain; version=0.0.4; charset=utf-8",
-  openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
-};
+/** What a request gets. */
+export interface Negotiated {
+  /** With its version. */
+  readonly page: PageFormat;
+  readonly format: Format;
+  readonly escaping: Escaping;
+  /** The `Content-Type` of the answer. Names the escaping only where the request did. */
+  readonly contentType: string;
+}
 
-const offers = [
-  { format: "text", type: "text", subtype: "plain", version: "0.0.4" },
-  { format: "openmetrics", type: "application", subtype: "openmetrics-text", version: "1.0.0" },
-] as const;
+interface Offer {
+  readonly page: PageFormat;
+  readonly format: Format;
+  readonly type: string;
+  /** Parameters that have to be ours where they are given; those marked `required` have to be given. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly required?: boolean;
+  readonly contentType: string;
+}
+
+const offers: readonly Offer[] = [
+  {
+    page: "text",
+    format: "text",
+    type: "text/plain",
+    parameters: { version: "0.0.4" },
+    contentType: "text/plain; version=0.0.4; charset=utf-8",
+  },
+  {
+    page: "text-1.0.0",
+    format: "text",
+    type: "text/plain",
+    parameters: { version: "1.0.0" },
+    required: true,
+    contentType: "text/plain; version=1.0.0; charset=utf-8",
+  },
+  {
+    page: "openmetrics",
+    format: "openmetrics",
+    type: "application/openmetrics-text",
+    parameters: { version: "1.0.0" },
+    contentType: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+  },
+  {
+    page: "protobuf",
+    format: "protobuf",
+    type: "application/vnd.google.protobuf",
+    parameters: { proto: "io.prometheus.client.metricfamily", encoding: "delimited" },
+    required: true,
+    contentType: "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
+  },
+];
+
+const escapings: readonly string[] = ["underscores", "dots", "values", "allow-utf-8"] satisfies Escaping[];
 
 interface Range {
   readonly value: string;
@@ -17,37 +63,59 @@ interface Range {
   readonly q: number;
 }
 
+interface Match {
+  readonly offer: Offer;
+  readonly range: Range | undefined;
+  readonly q: number;
+  readonly specificity: number;
+  readonly position: number;
+}
+
 /**
- * The format for an `Accept` header, by RFC 9110 section 12.5.1: for each format the most specific matching range decides its weight, the
- * heavier one wins, then the more specific, then the earlier named; text where nothing tells them apart, and where the header is missing,
- * unreadable or asks only for formats that are not spoken here. A version, where given, has to be ours.
+ * The format and the escaping for an `Accept` header, by RFC 9110 section 12.5.1 and
+ * https://prometheus.io/docs/instrumenting/content_negotiation/: for each format the most specific matching range decides its weight, the
+ * heavier one wins, then the more specific, then the earlier named; text 0.0.4 where nothing tells them apart, and where the header is
+ * missing, unreadable or asks only for formats that are not spoken here. Parameters, where given, have to be ours. `escaping` counts with
+ * the range that wins; without it, or with an unknown one, it is `underscores`, as a scraper that does not name one may be too old for
+ * quoted names. Text 0.0.4 has no quotes, so there `allow-utf-8` is `underscores` too.
  */
-export function negotiateFormat(accept: string | undefined): Format {
+export function negotiate(accept: string | undefined): Negotiated {
   const ranges = parseHeader(accept);
-  let best: { format: Format; q: number; specificity: number; position: number } | undefined;
+  let best: Match | undefined;
   for (const offer of offers) {
-    let match: { q: number; specificity: number; position: number } | undefined;
+    let match: Match | undefined;
     for (const [position, range] of ranges.entries()) {
       const specificity = matches(range, offer);
-      if (specificity > (match?.specificity ?? 0)) match = { q: range.q, specificity, position };
+      if (specificity > (match?.specificity ?? 0)) match = { offer, range, q: range.q, specificity, position };
     }
     if (match === undefined || match.q === 0) continue;
     const difference =
       best === undefined
         ? 1
         : match.q - best.q || match.specificity - best.specificity || best.position - match.position;
-    if (difference > 0) best = { format: offer.format, ...match };
+    if (difference > 0) best = match;
   }
-  return best?.format ?? "text";
+  const { page, format, contentType } = best?.offer ?? (offers[0] as Offer);
+  const wanted = best?.range?.parameters.get("escaping") ?? "";
+  if (!escapings.includes(wanted)) return { page, format, escaping: "underscores", contentType };
+  const escaping = page === "text" && wanted === "allow-utf-8" ? "underscores" : (wanted as Escaping);
+  return { page, format, escaping, contentType: `${contentType}; escaping=${escaping}` };
 }
 
-/** 0 no match, 1 any type, 2 any subtype, 3 the type, 4 the type in our version. */
-function matches(range: Range, offer: (typeof offers)[number]): number {
-  if (range.value === "*/*") return 1;
-  if (range.value === `${offer.type}/*`) return 2;
-  if (range.value !== `${offer.type}/${offer.subtype}`) return 0;
-  const version = range.parameters.get("version");
-  return version === undefined ? 3 : version === offer.version ? 4 : 0;
+/** 0 no match, 1 any type, 2 any subtype, 3 the type, 4 the type with parameters that are ours. */
+function matches(range: Range, offer: Offer): number {
+  const wanted = Object.entries(offer.parameters);
+  // Nobody gets a format by `*` that most clients cannot read.
+  if (range.value === "*/*") return offer.required ? 0 : 1;
+  if (range.value === `${offer.type.split("/", 1)[0]}/*`) return offer.required ? 0 : 2;
+  if (range.value !== offer.type) return 0;
+  let specificity = 3;
+  for (const [name, value] of wanted) {
+    const given = range.parameters.get(name);
+    if (given === undefined ? offer.required : given !== value) return 0;
+    if (given !== undefined) specificity = 4;
+  }
+  return specificity;
 }
 
 /** Whether a body may and should be compressed with gzip, by RFC 9110 section 12.5.3. Without the header: no. */

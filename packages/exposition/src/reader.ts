@@ -1,25 +1,48 @@
-import { constants, gzip } from "node:zlib";
-import { promisify } from "node:util";
 import {
   AggregationTemporality,
   MetricReader,
-  type CollectionResult,
   type IMetricReader,
+  type MetricProducer,
+  type MetricReaderOptions,
 } from "@opentelemetry/sdk-metrics";
 import { describeError, silentLogger, systemClock, type Clock, type Logger } from "@almanac/core";
 import type { Catalog } from "@almanac/catalog";
+import { isSnapshotProducer, type MetricsSnapshot, type SnapshotProducer } from "@almanac/metrics/internal";
 import { ExpositionError } from "./error.ts";
-import { declaredFamilies, groupFamilies, type DeclaredFamilies, type Family } from "./family.ts";
-import { acceptsGzip, contentTypes, negotiateFormat } from "./negotiate.ts";
-import { writeOpenMetrics, writeText, type Format } from "./write.ts";
+import { declaredFamilies } from "./family.ts";
+import { acceptsGzip, negotiate } from "./negotiate.ts";
+import type { TranslationStrategy } from "./naming.ts";
+import { snapshotOf } from "./official.ts";
+import {
+  createRendering,
+  shareRenderings,
+  type RenderedPage,
+  type Rendering,
+  type RenderingOptions,
+  type SharedRenderings,
+} from "./rendering.ts";
 
 export interface PrometheusReaderOptions {
-  /** Catalogs whose families keep their names, help texts and label order. Other instruments follow OpenTelemetry's Prometheus rules. */
+  /** Catalogs whose families keep their names, help texts and label order. Other instruments follow `translationStrategy`. */
   readonly catalogs?: readonly Catalog[];
+  /** How names of instruments outside the catalogs are translated. Default: `UnderscoreEscapingWithSuffixes`. */
+  readonly translationStrategy?: TranslationStrategy;
+  /** Put with a `_` before names of instruments outside the catalogs. Default: nothing. */
+  readonly prefix?: string;
   /** Adds `target_info` with the resource's attributes. Default: false, so that a page holds what the catalogs declare and nothing else. */
   readonly targetInfo?: boolean;
+  /** Adds `otel_scope_name`, `…_version` and `…_schema_url` to every series. Default: false; then scopes' equal series are merged. */
+  readonly scopeLabels?: boolean;
+  /** Adds the resource's attributes whose keys match to every series. Default: none. */
+  readonly resourceLabels?: RegExp | undefined;
+  /** Adds the time of the collection to every sample; Prometheus handles targets that vanish better without. Default: false. */
+  readonly timestamps?: boolean;
   /** How long one collection waits for asynchronous callbacks; what is late is missing from the page and reported. Default: 8000. */
   readonly collectTimeoutMs?: number;
+  /** Pages of different content being rendered, or waiting to be, at a time; more fail with `too_busy`. Default: 8. */
+  readonly maxRenderings?: number;
+  /** Sources of metrics besides the MeterProvider. With them the engine's columns are not used. Default: none. */
+  readonly metricProducers?: MetricProducer[];
   /** Gets everything that could not be collected or shown, once per collection. The rest is served. Must not throw. */
   readonly onError?: (error: unknown) => void;
   /** Gets each problem once, not once per collection. Default: silent. */
@@ -33,24 +56,20 @@ export interface RenderRequest {
   readonly accept?: string | undefined;
   /** The `Accept-Encoding` header. Default: not compressed. */
   readonly acceptEncoding?: string | undefined;
-}
-
-export interface RenderedPage {
-  readonly format: Format;
-  readonly contentType: string;
-  readonly contentEncoding: "gzip" | undefined;
-  readonly body: Uint8Array;
-  /** Bytes before compression. */
-  readonly size: number;
+  /** Only families of these names, or with a sample so named. Default, and with none: all. */
+  readonly names?: readonly string[] | undefined;
+  /** How long the caller waits; a shorter time than `collectTimeoutMs` is what asynchronous callbacks get. Default: as long as it takes. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** An official metric reader, to be given to one MeterProvider, that renders pages for Prometheus. Cumulative, default aggregations. */
 export interface PrometheusReader extends IMetricReader {
   /**
-   * Collects once and writes one page. Calls that come while a collection is running share the next one, so that no page is older than
-   * its request and at most two collections are held at a time.
+   * Collects once and writes one page, in slices that leave the event loop free. Calls that come while a collection is running share
+   * the next one, and a page where they want the same, so that no page is older than its request and at most two snapshots are held.
    *
-   * @throws ExpositionError `not_registered` outside the life of its MeterProvider, `collection_failed` when nothing could be collected.
+   * @throws ExpositionError `not_registered` outside the life of its MeterProvider, `collection_failed` when nothing could be collected,
+   * `too_busy` beyond `maxRenderings`, `too_late` after `timeoutMs`.
    */
   render(request?: RenderRequest): Promise<RenderedPage>;
   /** Series (sets of labels) per exposed family at the last collection; empty before the first. */
@@ -59,49 +78,59 @@ export interface PrometheusReader extends IMetricReader {
   refresh(maxAgeMs: number): Promise<void>;
 }
 
-/** Memory: one page as a string and as bytes per collection, at most two collections at a time. */
+/**
+ * Renders straight from the columns of this project's engine, and from what any other MeterProvider collects. Memory: two snapshots and
+ * the pages being made or sent, at most; and the label texts of the series there are.
+ */
 export function createPrometheusReader(options: PrometheusReaderOptions = {}): PrometheusReader {
-  const {
-    catalogs = [],
-    targetInfo = false,
-    collectTimeoutMs = 8000,
-    onError,
-    logger = silentLogger,
-    clock = systemClock,
-  } = options;
-  if (!(collectTimeoutMs > 0)) {
-    throw new ExpositionError(
-      "invalid_options",
-      `collectTimeoutMs must be a positive number of milliseconds, got ${collectTimeoutMs}`,
-    );
-  }
-  return new PageReader({ declared: declaredFamilies(catalogs), targetInfo, collectTimeoutMs, onError, logger, clock });
+  return new PageReader(options);
 }
 
-interface ResolvedOptions {
-  readonly declared: DeclaredFamilies;
-  readonly targetInfo: boolean;
-  readonly collectTimeoutMs: number;
-  readonly onError: ((error: unknown) => void) | undefined;
-  readonly logger: Logger;
-  readonly clock: Clock;
-}
-
-const compress = promisify(gzip);
-
-class PageReader extends MetricReader implements PrometheusReader {
-  readonly #options: ResolvedOptions;
+/** The reader as a class, for those that have to be one themselves. */
+export class PageReader extends MetricReader implements PrometheusReader {
+  readonly #options: RenderingOptions;
+  readonly #onError: ((error: unknown) => void) | undefined;
+  readonly #logger: Logger;
+  readonly #shared: SharedRenderings;
   readonly #warned = new Set<string>();
+  readonly #onlyColumns: boolean;
+  #producer: SnapshotProducer | undefined;
   #bound = false;
   #closed = false;
-  #running: Promise<Family[]> | undefined;
-  #next: Promise<Family[]> | undefined;
   #counts: ReadonlyMap<string, number> = new Map();
   #collectedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: ResolvedOptions) {
-    super({ aggregationTemporalitySelector: () => AggregationTemporality.CUMULATIVE });
-    this.#options = options;
+  constructor(options: PrometheusReaderOptions = {}) {
+    const { metricProducers, collectTimeoutMs = 8000, maxRenderings = 8, clock = systemClock } = options;
+    for (const [name, value] of Object.entries({ collectTimeoutMs, maxRenderings })) {
+      if (!(value > 0)) throw new ExpositionError("invalid_options", `${name} must be a positive number, got ${value}`);
+    }
+    super({
+      aggregationTemporalitySelector: () => AggregationTemporality.CUMULATIVE,
+      ...(metricProducers === undefined ? {} : { metricProducers }),
+    } satisfies MetricReaderOptions);
+    this.#onlyColumns = (metricProducers?.length ?? 0) === 0;
+    this.#onError = options.onError;
+    this.#logger = options.logger ?? silentLogger;
+    this.#options = {
+      declared: declaredFamilies(options.catalogs ?? []),
+      strategy: options.translationStrategy ?? "UnderscoreEscapingWithSuffixes",
+      prefix: options.prefix ?? "",
+      targetInfo: options.targetInfo ?? false,
+      scopeLabels: options.scopeLabels ?? false,
+      resourceLabels: options.resourceLabels,
+      timestamps: options.timestamps ?? false,
+      cache: new WeakMap(),
+      clock,
+      report: (error) => this.#report(error),
+    };
+    const collect = (timeoutMs: number): Promise<Rendering> => this.#collect(timeoutMs);
+    this.#shared = shareRenderings({ collect, collectTimeoutMs, maxRenderings, clock });
+  }
+
+  override setMetricProducer(producer: MetricProducer): void {
+    super.setMetricProducer(producer);
+    if (this.#onlyColumns && isSnapshotProducer(producer)) this.#producer = producer;
   }
 
   protected override onInitialized(): void {
@@ -117,17 +146,9 @@ class PageReader extends MetricReader implements PrometheusReader {
     return Promise.resolve();
   }
 
-  async render(request: RenderRequest = {}): Promise<RenderedPage> {
-    const format = negotiateFormat(request.accept);
-    const families = await this.#collectFamilies();
-    const page = Buffer.from(format === "text" ? writeText(families) : writeOpenMetrics(families));
-    const contentType = contentTypes[format];
-    if (!acceptsGzip(request.acceptEncoding)) {
-      return { format, contentType, contentEncoding: undefined, body: page, size: page.byteLength };
-    }
-    // Pages repeat themselves so much that the fastest level comes within a fifth of the best one.
-    const body = await compress(page, { level: constants.Z_BEST_SPEED });
-    return { format, contentType, contentEncoding: "gzip", body, size: page.byteLength };
+  render(request: RenderRequest = {}): Promise<RenderedPage> {
+    const gzip = acceptsGzip(request.acceptEncoding);
+    return this.#shared.page({ ...negotiate(request.accept), gzip, names: request.names ?? [] }, request.timeoutMs);
   }
 
   seriesCounts(): ReadonlyMap<string, number> {
@@ -137,55 +158,45 @@ class PageReader extends MetricReader implements PrometheusReader {
   async refresh(maxAgeMs: number): Promise<void> {
     if (!this.#bound || this.#closed || this.#options.clock.monotonic() - this.#collectedAt < maxAgeMs) return;
     // #collect has reported it already.
-    await this.#collectFamilies().catch(() => undefined);
+    await this.#shared.collection().catch(() => undefined);
   }
 
-  #collectFamilies(): Promise<Family[]> {
-    if (this.#running === undefined) {
-      this.#running = this.#collect().finally(() => (this.#running = undefined));
-      return this.#running;
-    }
-    const startNext = (): Promise<Family[]> => {
-      this.#next = undefined;
-      return this.#collectFamilies();
-    };
-    this.#next ??= this.#running.then(startNext, startNext);
-    return this.#next;
-  }
-
-  async #collect(): Promise<Family[]> {
+  async #collect(timeoutMs: number): Promise<Rendering> {
     if (!this.#bound || this.#closed) {
       const state = this.#bound
         ? "its MeterProvider has been shut down"
         : "no MeterProvider has been given it as a reader";
       throw new ExpositionError("not_registered", `there is nothing to render: ${state}`);
     }
-    let result: CollectionResult;
+    let snapshot: MetricsSnapshot;
     try {
-      result = await this.collect({ timeoutMillis: this.#options.collectTimeoutMs });
+      snapshot = await this.#snapshot(timeoutMs);
     } catch (thrown) {
       this.#report(thrown);
       throw ExpositionError.from(thrown);
     }
     this.#collectedAt = this.#options.clock.monotonic();
-    for (const error of result.errors) this.#report(error);
-    const { declared, targetInfo } = this.#options;
-    const families = groupFamilies(result.resourceMetrics, {
-      declared,
-      targetInfo,
-      report: (error) => this.#report(error),
-    });
-    if (families.length === 0 && result.errors.length > 0) throw ExpositionError.from(result.errors[0]);
-    this.#counts = new Map(families.map((family) => [family.name, family.points.size]));
-    return families;
+    for (const error of snapshot.errors) this.#report(error);
+    const rendering = createRendering(snapshot, this.#options);
+    const families = await rendering.families();
+    if (families.length === 0 && snapshot.errors.length > 0) throw ExpositionError.from(snapshot.errors[0]);
+    this.#counts = new Map(
+      families.map(({ name, blocks }) => [name, blocks.reduce((sum, { columns }) => sum + columns.size, 0)]),
+    );
+    return rendering;
+  }
+
+  async #snapshot(timeoutMillis: number): Promise<MetricsSnapshot> {
+    if (this.#producer !== undefined) return this.#producer.snapshot({ timeoutMillis });
+    return snapshotOf(await this.collect({ timeoutMillis }), this.#options.clock.now());
   }
 
   #report(error: unknown): void {
-    this.#options.onError?.(error);
+    this.#onError?.(error);
     const text = describeError(error);
     // The limit keeps a problem with ever-changing words from filling the memory.
     if (this.#warned.has(text) || this.#warned.size >= 100) return;
     this.#warned.add(text);
-    this.#options.logger.warn("a part of the metrics could not be collected", { error: text });
+    this.#logger.warn("a part of the metrics could not be collected", { error: text });
   }
 }

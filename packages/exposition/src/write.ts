@@ -1,42 +1,77 @@
-import type { Family } from "./family.ts";
-import { escapeHelp } from "./label.ts";
+import type { Exemplar, ExponentialPoint, HistogramSnapshot, StreamSnapshot } from "@almanac/metrics/internal";
+import { histogramCounts, histogramSum } from "@almanac/metrics/internal";
+import { exemplarLabels, exemplarsByBucket, latest } from "./exemplar.ts";
+import type { Block, Family } from "./family.ts";
+import { escapeHelp, escapeLabel, labelText } from "./label.ts";
+import { isClassicName } from "./naming.ts";
 import { formatBound, formatValue } from "./number.ts";
+import { createTextSink, type TextSink } from "./text-sink.ts";
 
-/** Prometheus text 0.0.4, or OpenMetrics 1.0.0. */
-export type Format = "text" | "openmetrics";
+/** What a page is written in, without its version. */
+export type Format = "text" | "openmetrics" | "protobuf";
 
-/**
- * A page in text 0.0.4: HELP and TYPE once per family, then its samples, no timestamps.
- * https://prometheus.io/docs/instrumenting/exposition_formats/
- */
-export function writeText(families: readonly Family[]): string {
-  let page = "";
-  for (const family of families) {
-    if (family.help !== "") page += `# HELP ${family.name} ${escapeHelp(family.help, false)}\n`;
-    page += `# TYPE ${family.name} ${family.type === "info" ? "gauge" : family.type}\n`;
-    page += family.type === "histogram" ? histogramLines(family, false) : valueLines(family);
-  }
-  return page;
+export interface WriteOptions {
+  readonly openMetrics: boolean;
+  /** The name of a label of an exemplar. */
+  label(key: string): string;
+  /** Milliseconds since 1970 written behind every sample; none by default. */
+  readonly timestampMs?: number | undefined;
 }
 
 /**
- * A page in OpenMetrics 1.0.0 with exactly the series names of the text page. That format lets a `counter` have no other sample than
- * its family's name plus `_total`; where keeping the name is impossible so, the family is `unknown`:
- * a counter without `_total`, and one whose name less `_total` is another family.
- * No timestamps, no `_created`. https://prometheus.io/docs/specs/om/open_metrics_spec/
+ * A page in text or OpenMetrics 1.0.0, in chunks; between two of them the caller may pause. HELP and TYPE stand once per family. Text
+ * 0.0.4 and 1.0.0 differ in their names only, which the families bring along.
+ * https://prometheus.io/docs/instrumenting/exposition_formats/ https://prometheus.io/docs/specs/om/open_metrics_spec/
+ *
+ * In OpenMetrics series have exactly the names of the text page. That format lets a `counter` have no other sample than its family's
+ * name plus `_total`; where keeping the name is impossible so, the family is `unknown`: a counter without `_total`, and one whose name
+ * less `_total` is another family. No `_created`.
  */
-export function writeOpenMetrics(families: readonly Family[]): string {
-  const names = new Set(families.map((family) => family.name));
-  let page = "";
+export function* writeText(families: readonly Family[], options: WriteOptions): Generator<Uint8Array> {
+  const { openMetrics } = options;
+  const sink = createTextSink();
+  const names = new Set(families.map(({ name }) => name));
+  const tail = timestampText(options);
   for (const family of families) {
-    const { name, type } = openMetricsHead(family, names);
-    page += `# TYPE ${name} ${type}\n`;
-    // The unit must be the end of the family's name; otherwise a strict parser rejects the page.
-    if (family.unit !== "" && name.endsWith(`_${family.unit}`)) page += `# UNIT ${name} ${family.unit}\n`;
-    if (family.help !== "") page += `# HELP ${name} ${escapeHelp(family.help, true)}\n`;
-    page += family.type === "histogram" ? histogramLines(family, true) : valueLines(family);
+    const { exemplars } = writeHead(sink, family, openMetrics, names);
+    for (const block of family.blocks) {
+      const rows = writeBlock(sink, family, block, { ...options, exemplars: openMetrics && exemplars, tail });
+      while (!rows.next().done) yield* sink.take();
+    }
+    yield* sink.take();
   }
-  return `${page}# EOF\n`;
+  if (openMetrics) sink.write("# EOF\n");
+  yield* sink.end();
+}
+
+function timestampText({ openMetrics, timestampMs }: WriteOptions): string {
+  if (timestampMs === undefined) return "\n";
+  return openMetrics ? ` ${timestampMs / 1000}\n` : ` ${Math.round(timestampMs)}\n`;
+}
+
+function writeHead(
+  sink: TextSink,
+  family: Family,
+  openMetrics: boolean,
+  names: ReadonlySet<string>,
+): { readonly exemplars: boolean } {
+  if (!openMetrics) {
+    const name = quoted(family.name);
+    if (family.help !== "") sink.write(`# HELP ${name} ${escapeHelp(family.help, false)}\n`);
+    sink.write(`# TYPE ${name} ${family.type === "info" ? "gauge" : family.type}\n`);
+    return { exemplars: false };
+  }
+  const { name, type } = openMetricsHead(family, names);
+  const written = quoted(name);
+  sink.write(`# TYPE ${written} ${type}\n`);
+  if (hasUnit(name, family.unit)) sink.write(`# UNIT ${written} ${family.unit}\n`);
+  if (family.help !== "") sink.write(`# HELP ${written} ${escapeHelp(family.help, true)}\n`);
+  return { exemplars: type === "counter" || type === "histogram" };
+}
+
+/** The unit must be the end of the family's name; otherwise a strict parser rejects the page. */
+export function hasUnit(name: string, unit: string): boolean {
+  return unit !== "" && isClassicName(unit, false) && name.endsWith(`_${unit}`);
 }
 
 const suffixes = { counter: "_total", info: "_info" } as const;
@@ -51,30 +86,120 @@ function openMetricsHead(
   return fits ? { name: base, type } : { name, type: "unknown" };
 }
 
-function valueLines(family: Exclude<Family, { type: "histogram" }>): string {
-  let lines = "";
-  for (const [labels, value] of family.points) {
-    lines +=
-      labels === "" ? `${family.name} ${formatValue(value)}\n` : `${family.name}{${labels}} ${formatValue(value)}\n`;
-  }
-  return lines;
+function quoted(name: string): string {
+  return isClassicName(name, true) ? name : `"${escapeLabel(name)}"`;
 }
 
-function histogramLines(family: Extract<Family, { type: "histogram" }>, openMetrics: boolean): string {
-  let lines = "";
-  for (const [labels, { bounds, counts, count, sum }] of family.points) {
-    const head = `${family.name}_bucket{${labels === "" ? "" : `${labels},`}le="`;
-    let seen = 0;
-    for (const [index, bound] of bounds.entries()) {
-      seen += counts[index] ?? 0;
-      lines += `${head}${formatBound(bound, openMetrics)}"} ${seen}\n`;
-    }
-    lines += `${head}+Inf"} ${count}\n`;
-    const tail = labels === "" ? "" : `{${labels}}`;
-    // A sum that may fall is no counter: OpenMetrics forbids it with negative bounds, and the count comes with the sum or not at all.
-    const summed = sum !== undefined && (!openMetrics || ((bounds[0] ?? 0) >= 0 && sum >= 0));
-    if (summed) lines += `${family.name}_sum${tail} ${formatValue(sum)}\n`;
-    if (summed || !openMetrics) lines += `${family.name}_count${tail} ${count}\n`;
+/** What precedes a sample's value, without labels and up to where labels go. A name in quotes stands inside the braces. */
+function sampleHead(name: string): { readonly bare: string; readonly open: string } {
+  if (isClassicName(name, true)) return { bare: `${name} `, open: `${name}{` };
+  return { bare: `{${quoted(name)}} `, open: `{${quoted(name)},` };
+}
+
+interface BlockOptions extends WriteOptions {
+  /** Whether exemplars are written. */
+  readonly exemplars: boolean;
+  /** The end of every line, or what precedes an exemplar. */
+  readonly tail: string;
+}
+
+/** Pauses often enough for a sink to be emptied and for other work. */
+const rowsPerStep = 32;
+
+function* writeBlock(sink: TextSink, family: Family, block: Block, options: BlockOptions): Generator<undefined> {
+  const { columns, labels } = block;
+  const writeRow = rowWriter(sink, family, columns, options);
+  for (let row = 0; row < columns.rows; row++) {
+    const text = labels.text(row);
+    if (text !== undefined) writeRow(row, text);
+    if (row % rowsPerStep === rowsPerStep - 1) yield;
   }
-  return lines;
+}
+
+function rowWriter(
+  sink: TextSink,
+  { name }: Family,
+  columns: StreamSnapshot,
+  options: BlockOptions,
+): (row: number, labels: string) => void {
+  const exemplarsOf = (row: number): readonly Exemplar[] | undefined =>
+    options.exemplars && columns.exemplars?.[row]?.length ? columns.exemplars[row] : undefined;
+  if (columns.kind === "histogram") return histogramRow(sink, name, columns, options, exemplarsOf);
+  if (columns.kind === "exponential") {
+    const lines = histogramLines(name, [], options);
+    return (row, labels) => {
+      const point: ExponentialPoint | undefined = columns.points[row];
+      if (point === undefined) return;
+      const sum = columns.hasSum ? point.sum : undefined;
+      sink.write(lines(labels, [point.count], 0, sum, exemplarsOf(row)));
+    };
+  }
+  const { bare, open } = sampleHead(name);
+  const { values } = columns;
+  return (row, labels) => {
+    const value = formatValue(values[row] ?? 0);
+    const exemplar = latest(exemplarsOf(row));
+    const end = exemplar === undefined ? options.tail : exemplarText(exemplar, options);
+    sink.write(labels === "" ? bare + value + end : `${open}${labels}} ${value}${end}`);
+  };
+}
+
+function histogramRow(
+  sink: TextSink,
+  name: string,
+  columns: HistogramSnapshot,
+  options: BlockOptions,
+  exemplarsOf: (row: number) => readonly Exemplar[] | undefined,
+): (row: number, labels: string) => void {
+  const { boundaries, stride, values, hasSum } = columns;
+  const lines = histogramLines(name, boundaries, options);
+  return (row, labels) => {
+    const at = row * stride;
+    const sum = hasSum ? values[at + histogramSum] : undefined;
+    sink.write(lines(labels, values, at + histogramCounts, sum, exemplarsOf(row)));
+  };
+}
+
+type HistogramLines = (
+  labels: string,
+  counts: ArrayLike<number>,
+  from: number,
+  sum: number | undefined,
+  exemplars: readonly Exemplar[] | undefined,
+) => string;
+
+/** Everything of a family's lines that does not change from series to series is made here once. */
+function histogramLines(name: string, boundaries: readonly number[], options: BlockOptions): HistogramLines {
+  const { openMetrics, tail } = options;
+  const { open } = sampleHead(`${name}_bucket`);
+  const sumHead = sampleHead(`${name}_sum`);
+  const countHead = sampleHead(`${name}_count`);
+  const bounds = [...boundaries.map((bound) => formatBound(bound, openMetrics)), "+Inf"].map(
+    (bound) => `le="${bound}"} `,
+  );
+  // A sum that may fall is no counter: OpenMetrics forbids it with negative bounds, and the count comes with the sum or not at all.
+  const mayFall = openMetrics && (boundaries[0] ?? 0) < 0;
+  return (labels, counts, from, sum, exemplars) => {
+    const head = labels === "" ? open : `${open}${labels},`;
+    const byBucket = exemplars === undefined ? undefined : exemplarsByBucket(exemplars, boundaries);
+    let text = "";
+    let seen = 0;
+    for (let index = 0; index < bounds.length; index++) {
+      seen += counts[from + index] ?? 0;
+      const exemplar = byBucket?.[index];
+      text +=
+        head + (bounds[index] ?? "") + String(seen) + (exemplar === undefined ? tail : exemplarText(exemplar, options));
+    }
+    const summed = sum !== undefined && (!openMetrics || (!mayFall && sum >= 0));
+    if (summed) text += (labels === "" ? sumHead.bare : `${sumHead.open}${labels}} `) + formatValue(sum) + tail;
+    if (summed || !openMetrics)
+      text += (labels === "" ? countHead.bare : `${countHead.open}${labels}} `) + String(seen) + tail;
+    return text;
+  };
+}
+
+function exemplarText(exemplar: Exemplar, options: BlockOptions): string {
+  const labels = labelText(exemplarLabels(exemplar, options.label));
+  const before = options.tail.slice(0, -1);
+  return `${before} # {${labels}} ${formatValue(exemplar.value)} ${exemplar.timeMs / 1000}\n`;
 }

@@ -1,0 +1,41 @@
+import type { Exemplar } from "@almanac/metrics/internal";
+import { attributeText } from "./label.ts";
+import { exemplarLength, maxExemplarLength } from "./parse/sample.ts";
+
+/**
+ * Labels of an exemplar: the ids of its span, then as many of its attributes, in their order, as fit into the 128 characters that
+ * OpenMetrics 1.0.0 allows. An attribute that has the name of an id is left out.
+ */
+export function exemplarLabels(exemplar: Exemplar, label: (key: string) => string): ReadonlyMap<string, string> {
+  const labels = new Map<string, string>();
+  if (exemplar.traceId !== "") labels.set("trace_id", exemplar.traceId);
+  if (exemplar.spanId !== "") labels.set("span_id", exemplar.spanId);
+  let length = exemplarLength(labels);
+  for (const [key, value] of Object.entries(exemplar.filteredAttributes)) {
+    const pair = [label(key), attributeText(value)] as const;
+    const size = exemplarLength([pair]);
+    if (labels.has(pair[0]) || length + size > maxExemplarLength) continue;
+    labels.set(...pair);
+    length += size;
+  }
+  return labels;
+}
+
+/** The latest exemplar of each bucket. */
+export function exemplarsByBucket(
+  exemplars: readonly Exemplar[],
+  boundaries: readonly number[],
+): readonly (Exemplar | undefined)[] {
+  const buckets: (Exemplar | undefined)[] = new Array<Exemplar | undefined>(boundaries.length + 1).fill(undefined);
+  for (const exemplar of exemplars) {
+    let bucket = 0;
+    while (bucket < boundaries.length && !(exemplar.value <= (boundaries[bucket] ?? Infinity))) bucket++;
+    const before = buckets[bucket];
+    if (before === undefined || before.timeMs <= exemplar.timeMs) buckets[bucket] = exemplar;
+  }
+  return buckets;
+}
+
+export function latest(exemplars: readonly Exemplar[] | undefined): Exemplar | undefined {
+  return exemplars?.reduce((last, exemplar) => (exemplar.timeMs >= last.timeMs ? exemplar : last));
+}

@@ -1,0 +1,96 @@
+import type { StreamSnapshot } from "@almanac/metrics/internal";
+import type { Attributes } from "@opentelemetry/api";
+import type { ScopedStream } from "./family.ts";
+import { labelPairs, labelText, type LabelRules } from "./label.ts";
+
+/** Labels of a family's series by row. */
+export interface LabelSource {
+  /** Between the braces; `undefined` in a hole. */
+  text(row: number): string | undefined;
+  pairs(row: number): ReadonlyMap<string, string>;
+}
+
+export interface PreparedLabels extends LabelSource {
+  /** Whether two rows have the same labels, e.g. of the attributes `a.b` and `a_b`. */
+  readonly collide: boolean;
+}
+
+interface CachedTexts {
+  /** Whether some attributes could share their labels with others. Stays once it is so. */
+  ambiguous: boolean;
+  readonly attributes: (Attributes | undefined)[];
+  readonly texts: (string | undefined)[];
+}
+
+/**
+ * Label texts of the series last seen, by stream: a series keeps its row and its attributes object, so most of a page's characters
+ * need not be made again. Goes away with the stream.
+ */
+export type LabelCache = WeakMap<object, Map<string, CachedTexts>>;
+
+/**
+ * Makes the label texts of a stream's series, in steps. `extra` are labels of every series; with them nothing is cached, as their
+ * values are not the stream's.
+ */
+export function* prepareLabels(
+  cache: LabelCache,
+  { columns, extra }: ScopedStream,
+  namingId: string,
+  rules: LabelRules,
+): Generator<undefined, PreparedLabels> {
+  const { attributes, stream, rows } = columns;
+  const pairs = (row: number): ReadonlyMap<string, string> => {
+    const own = attributes[row] ?? {};
+    return labelPairs(extra === undefined ? own : { ...own, ...extra }, rules);
+  };
+  const cached = extra === undefined ? cachedTexts(cache, stream, `${namingId} ${rules.histogram}`) : emptyTexts();
+  const { attributes: seen, texts } = cached;
+  // Series may have been removed for good.
+  if (seen.length > rows) seen.length = texts.length = rows;
+  let made = 0;
+  for (let row = 0; row < rows; row++) {
+    const own = attributes[row];
+    if (own === undefined || seen[row] === own) continue;
+    texts[row] = labelText(pairs(row));
+    seen[row] = own;
+    cached.ambiguous ||= extra !== undefined || !isExact(own, rules);
+    if (++made % 256 === 0) yield;
+  }
+  // Later pages may write the same stream anew while this one is still being written.
+  const own = texts.slice(0, rows);
+  const text = (row: number): string | undefined => (attributes[row] === undefined ? undefined : own[row]);
+  return { text, pairs, collide: cached.ambiguous && collides(attributes, own) };
+}
+
+function cachedTexts(cache: LabelCache, stream: object, key: string): CachedTexts {
+  let namings = cache.get(stream);
+  if (namings === undefined) cache.set(stream, (namings = new Map()));
+  let cached = namings.get(key);
+  if (cached === undefined) namings.set(key, (cached = emptyTexts()));
+  return cached;
+}
+
+function emptyTexts(): CachedTexts {
+  return { attributes: [], texts: [], ambiguous: false };
+}
+
+/** Whether the labels say exactly what the attributes do, so that no other attributes give the same labels. */
+function isExact(attributes: Attributes, { label, histogram }: LabelRules): boolean {
+  for (const key in attributes) {
+    const value = attributes[key];
+    if (typeof value !== "string" || label(key) !== key || (histogram && key === "le")) return false;
+    if (value.includes("\0") || !value.isWellFormed()) return false;
+  }
+  return true;
+}
+
+function collides(attributes: readonly (Attributes | undefined)[], texts: readonly (string | undefined)[]): boolean {
+  const seen = new Set<string | undefined>();
+  let count = 0;
+  for (const [row, text] of texts.entries()) {
+    if (attributes[row] === undefined) continue;
+    seen.add(text);
+    count++;
+  }
+  return seen.size !== count;
+}
