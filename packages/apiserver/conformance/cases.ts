@@ -1,5 +1,6 @@
 import type { ConformanceCase } from "./case.ts";
 import { collectionCases } from "./collection-cases.ts";
+import { definitionCases } from "./definition-cases.ts";
 import { objectCases } from "./object-cases.ts";
 import { patchCases } from "./patch-cases.ts";
 import { watchCases } from "./watch-cases.ts";
@@ -9,5 +10,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...objectCases,
   ...patchCases,
   ...collectionCases,
+  ...definitionCases,
   ...watchCases,
 ];

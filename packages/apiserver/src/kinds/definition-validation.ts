@@ -1,4 +1,4 @@
-import type { FieldError, FieldErrorType, Json, JsonObject } from "../schema/index.ts";
+import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import { at, isObject, listAt, sameJson, textAt } from "../object.ts";
 import { compileSchema, SchemaError } from "../schema/index.ts";
 import { compileJsonPath } from "../table/json-path.ts";
@@ -54,11 +54,9 @@ function validateNames(next: JsonObject): FieldError[] {
 function validateVersions(next: JsonObject): FieldError[] {
   const errors: FieldError[] = [];
   const versions = listAt(next, "spec", "versions");
+  const pathOf = pathsOf(versions);
   const seen = new Set<string>();
   let stored = 0;
-  // The real server keeps a schema that all versions share at the top of its own form, and says so in its messages.
-  const shared = versions.every((version) => sameJson(at(version, "schema"), at(versions[0], "schema")));
-  if (shared && versions[0] !== undefined) errors.push(...validateSchema(versions[0], "spec.validation"));
   versions.forEach((version, index) => {
     const path = `spec.versions[${index}]`;
     const name = textAt(version, "name");
@@ -67,10 +65,15 @@ function validateVersions(next: JsonObject): FieldError[] {
     if (seen.has(name)) errors.push(invalidValue(`${path}.name`, name, "must be unique"));
     seen.add(name);
     if (at(version, "storage") === true) stored++;
-    errors.push(
-      ...validateSchema(version, `${path}.schema`),
-      ...validateColumns(version, `${path}.additionalPrinterColumns`),
-    );
+    if (at(version, "schema", "openAPIV3Schema") === undefined) {
+      errors.push(required(`${path}.schema.openAPIV3Schema`));
+    }
+  });
+  versions.forEach((version, index) => {
+    const schemaPath = pathOf(index, "schema");
+    const columnsPath = pathOf(index, "additionalPrinterColumns");
+    if (schemaPath !== undefined) errors.push(...validateSchema(version, schemaPath));
+    if (columnsPath !== undefined) errors.push(...validateColumns(version, columnsPath));
   });
   listAt(next, "status", "storedVersions").forEach((version, index) => {
     if (typeof version !== "string" || seen.has(version)) return;
@@ -84,22 +87,33 @@ function validateVersions(next: JsonObject): FieldError[] {
   return errors;
 }
 
-function validateSchema(version: Json, path: string): FieldError[] {
+/** Where the real server keeps what all versions have in common. */
+const sharedPaths = { schema: "spec.validation", additionalPrinterColumns: "spec.additionalPrinterColumns" } as const;
+
+/**
+ * Paths for complaints about a version's part. The real server moves a part that all versions share to the top of its own form of the
+ * definition, and its messages show it there: such a part has a path for the first version and none for the others.
+ */
+function pathsOf(versions: readonly Json[]): (index: number, part: keyof typeof sharedPaths) => string | undefined {
+  const isShared = (part: string): boolean =>
+    versions.every((version) => sameJson(at(version, part), at(versions[0], part)));
+  const shared = { schema: isShared("schema"), additionalPrinterColumns: isShared("additionalPrinterColumns") };
+  return (index, part) => {
+    if (!shared[part]) return `spec.versions[${index}].${part}`;
+    return index === 0 ? sharedPaths[part] : undefined;
+  };
+}
+
+function validateSchema(version: Json, path: string): readonly FieldError[] {
   const schema = at(version, "schema", "openAPIV3Schema");
-  if (schema === undefined) return [required(`${path}.openAPIV3Schema`, "schemas are required")];
+  if (schema === undefined) return [];
   try {
     compileSchema(schema, { path: `${path}.openAPIV3Schema` });
     return [];
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error;
-    return error.violations.map(({ field, message }) => ({ type: typeOf(message), field, message }));
+    return error.violations;
   }
-}
-
-function typeOf(message: string): FieldErrorType {
-  if (message.startsWith("Required value")) return "FieldValueRequired";
-  if (message.startsWith("Forbidden")) return "FieldValueForbidden";
-  return message.startsWith("Unsupported value") ? "FieldValueNotSupported" : "FieldValueInvalid";
 }
 
 function validateColumns(version: Json, path: string): FieldError[] {
@@ -114,7 +128,7 @@ function validateColumns(version: Json, path: string): FieldError[] {
       errors.push(invalidValue(`${own}.type`, type, `must be one of ${columnTypes.join(",")}`));
     if (jsonPath === "") errors.push(required(`${own}.jsonPath`));
     else if (!jsonPath.startsWith(".") || compileJsonPath(jsonPath) === undefined) {
-      errors.push(invalidValue(`${own}.jsonPath`, jsonPath, "must be a simple json path starting with ."));
+      errors.push(invalidValue(`${own}.JSONPath`, jsonPath, "must be a simple json path starting with ."));
     }
   });
   return errors;

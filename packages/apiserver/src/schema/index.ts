@@ -1,7 +1,7 @@
 export { compileSchema } from "./compile.ts";
 export { SchemaError } from "./error.ts";
 export type { CompiledSchema, CompileSchemaOptions } from "./compile.ts";
-export type { FieldError, FieldErrorType } from "./field-error.ts";
+export type { FieldError } from "./field-error.ts";
 export type { Json, JsonObject } from "./json.ts";
 export type { SchemaErrorCode } from "./error.ts";
 export type { SchemaNode } from "./node.ts";
