@@ -144,7 +144,7 @@ function targetInfo({ resource, timeMs }: MetricsSnapshot): StreamSnapshot {
     temporality: AggregationTemporality.CUMULATIVE,
     rows: 1,
     size: 1,
-    attributes: [resource.attributes as Attributes],
+    attributes: [resource.attributes],
     startTimesMs: [timeMs],
     exemplars: undefined,
     values: Float64Array.of(1),

@@ -17,5 +17,6 @@ export type {
 export type { Escaping, TranslationStrategy } from "./naming.ts";
 export type { PrometheusReader, PrometheusReaderOptions, RenderRequest } from "./reader.ts";
 export type { RenderedPage } from "./rendering.ts";
-export type { MetricsServer, MetricsServerOptions, Scrape } from "./server.ts";
+export type { Scrape } from "./scrape.ts";
+export type { MetricsServer, MetricsServerOptions } from "./server.ts";
 export type { Format } from "./write.ts";

@@ -1,4 +1,3 @@
-import type { StreamSnapshot } from "@almanac/metrics/internal";
 import type { Attributes } from "@opentelemetry/api";
 import type { ScopedStream } from "./family.ts";
 import { labelPairs, labelText, type LabelRules } from "./label.ts";
@@ -64,7 +63,7 @@ export function* prepareLabels(
 
 function cachedTexts(cache: LabelCache, stream: object, key: string): CachedTexts {
   let namings = cache.get(stream);
-  if (namings === undefined) cache.set(stream, (namings = new Map()));
+  if (namings === undefined) cache.set(stream, (namings = new Map<string, CachedTexts>()));
   let cached = namings.get(key);
   if (cached === undefined) namings.set(key, (cached = emptyTexts()));
   return cached;

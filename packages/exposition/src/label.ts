@@ -7,7 +7,7 @@ export interface LabelRules {
   /** Keys that come first. */
   readonly order: readonly string[];
   /** The label's name for a key. */
-  label(key: string): string;
+  readonly label: (key: string) => string;
 }
 
 /**

@@ -58,7 +58,7 @@ function combine(groups: readonly (readonly Series[])[]): Block {
     text: (row: number) => firsts[row]?.labels.text(firsts[row].row),
     pairs: (row: number) => firsts[row]?.labels.pairs(firsts[row].row) ?? new Map<string, string>(),
   };
-  return { labels, columns: { ...first.columns, ...base, ...valuesOf(first.columns, groups) } as StreamSnapshot };
+  return { labels, columns: { ...first.columns, ...base, ...valuesOf(first.columns, groups) } };
 }
 
 function valuesOf(shape: StreamSnapshot, groups: readonly (readonly Series[])[]) {

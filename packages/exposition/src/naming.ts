@@ -18,7 +18,7 @@ export interface Naming {
   readonly id: string;
   /** `undefined` when nothing usable is left of the name. */
   metric(metric: NamedMetric): { readonly name: string; readonly unit: string } | undefined;
-  label(key: string): string;
+  readonly label: (key: string) => string;
 }
 
 export function createNaming(strategy: TranslationStrategy, escaping: Escaping): Naming {

@@ -22,14 +22,16 @@ interface Offer {
   readonly contentType: string;
 }
 
+const fallback: Offer = {
+  page: "text",
+  format: "text",
+  type: "text/plain",
+  parameters: { version: "0.0.4" },
+  contentType: "text/plain; version=0.0.4; charset=utf-8",
+};
+
 const offers: readonly Offer[] = [
-  {
-    page: "text",
-    format: "text",
-    type: "text/plain",
-    parameters: { version: "0.0.4" },
-    contentType: "text/plain; version=0.0.4; charset=utf-8",
-  },
+  fallback,
   {
     page: "text-1.0.0",
     format: "text",
@@ -95,7 +97,7 @@ export function negotiate(accept: string | undefined): Negotiated {
         : match.q - best.q || match.specificity - best.specificity || best.position - match.position;
     if (difference > 0) best = match;
   }
-  const { page, format, contentType } = best?.offer ?? (offers[0] as Offer);
+  const { page, format, contentType } = best?.offer ?? fallback;
   const wanted = best?.range?.parameters.get("escaping") ?? "";
   if (!escapings.includes(wanted)) return { page, format, escaping: "underscores", contentType };
   const escaping = page === "text" && wanted === "allow-utf-8" ? "underscores" : (wanted as Escaping);

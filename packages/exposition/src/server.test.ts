@@ -4,7 +4,8 @@ import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { afterEach, describe, expect, it } from "vitest";
 import { createHealth } from "./health.ts";
 import { createPrometheusReader } from "./reader.ts";
-import { startMetricsServer, type MetricsServer, type MetricsServerOptions, type Scrape } from "./server.ts";
+import { startMetricsServer, type MetricsServer, type MetricsServerOptions } from "./server.ts";
+import type { Scrape } from "./scrape.ts";
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {

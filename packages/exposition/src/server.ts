@@ -1,19 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { describeError, silentLogger, systemClock, type Clock, type Logger } from "@almanac/core";
+import { silentLogger, systemClock, type Clock, type Logger } from "@almanac/core";
 import { ExpositionError } from "./error.ts";
 import type { Health, HealthChecks } from "./health.ts";
 import type { PrometheusReader } from "./reader.ts";
-import type { Format } from "./write.ts";
-
-/** One page served. */
-export interface Scrape {
-  readonly format: Format;
-  /** From the request to the last byte handed to the operating system. */
-  readonly durationSeconds: number;
-  /** Size of the page before compression. */
-  readonly bytes: number;
-}
+import { answerScrape, type Scrape } from "./scrape.ts";
+import { plain, send } from "./send.ts";
 
 export interface MetricsServerOptions {
   /** Address to listen on. Default: 127.0.0.1. */
@@ -134,28 +126,6 @@ interface HandlerOptions {
 function createHandler(reader: PrometheusReader, options: HandlerOptions) {
   const { health, onScrape, logger, clock } = options;
 
-  async function metrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const startedAt = clock.monotonic();
-    try {
-      const page = await reader.render({
-        accept: request.headers.accept,
-        acceptEncoding: request.headers["accept-encoding"]?.toString(),
-      });
-      if (page.contentEncoding !== undefined) response.setHeader("content-encoding", page.contentEncoding);
-      response.setHeader("vary", "Accept, Accept-Encoding");
-      if (request.method === "GET") {
-        response.once("finish", () => {
-          const durationSeconds = (clock.monotonic() - startedAt) / 1000;
-          onScrape?.({ format: page.format, durationSeconds, bytes: page.size });
-        });
-      }
-      send(response, 200, page.contentType, page.body);
-    } catch (thrown) {
-      logger.error("no metrics could be collected", { error: describeError(thrown) });
-      send(response, 500, plain, `no metrics could be collected: ${describeError(thrown)}\n`);
-    }
-  }
-
   async function probe(checks: HealthChecks | undefined, response: ServerResponse): Promise<void> {
     const report = (await checks?.run()) ?? { ok: true, checks: {} };
     const states = Object.entries(report.checks).map(([name, state]) => [name, state === true ? "ok" : state]);
@@ -180,14 +150,12 @@ function createHandler(reader: PrometheusReader, options: HandlerOptions) {
       response.setHeader("allow", "GET, HEAD");
       return send(response, 405, plain, "only GET and HEAD are answered\n");
     }
-    if (path === "/metrics") return await metrics(request, response);
+    if (path === "/metrics") return await answerScrape(reader, request, response, { onScrape, logger, clock });
     if (path === "/healthz") return await probe(health?.liveness, response);
     if (path === "/readyz") return await probe(health?.readiness, response);
     return send(response, 200, "text/html; charset=utf-8", indexPage);
   };
 }
-
-const plain = "text/plain; charset=utf-8";
 
 const indexPage = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Metrics and health</title></head><body><ul>
@@ -198,12 +166,4 @@ const indexPage = `<!doctype html>
 function hasBody(request: IncomingMessage): boolean {
   const length = request.headers["content-length"];
   return request.headers["transfer-encoding"] !== undefined || (length !== undefined && Number(length) !== 0);
-}
-
-/** Headers and body in one piece; a client that is gone by now gets nothing. */
-function send(response: ServerResponse, status: number, contentType: string, body: string | Uint8Array): void {
-  if (response.destroyed || response.headersSent) return;
-  const bytes = typeof body === "string" ? Buffer.from(body) : body;
-  response.writeHead(status, { "content-type": contentType, "content-length": bytes.byteLength });
-  response.end(bytes);
 }

@@ -15,7 +15,7 @@ const types = { counter: 0, gauge: 1, info: 1, histogram: 4 } as const;
 
 export interface ProtobufOptions {
   /** The name of a label of an exemplar. */
-  label(key: string): string;
+  readonly label: (key: string) => string;
   /** Milliseconds since 1970 of every metric; none by default. */
   readonly timestampMs?: number | undefined;
 }

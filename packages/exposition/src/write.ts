@@ -13,7 +13,7 @@ export type Format = "text" | "openmetrics" | "protobuf";
 export interface WriteOptions {
   readonly openMetrics: boolean;
   /** The name of a label of an exemplar. */
-  label(key: string): string;
+  readonly label: (key: string) => string;
   /** Milliseconds since 1970 written behind every sample; none by default. */
   readonly timestampMs?: number | undefined;
 }

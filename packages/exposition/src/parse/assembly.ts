@@ -22,7 +22,7 @@ export const textSuffixes: Suffixes = {
   summary: ["", "_sum", "_count"],
 };
 
-export const openMetricsSuffixes: Suffixes = {
+const openMetricsSuffixes: Suffixes = {
   counter: ["_total", "_created"],
   gauge: [""],
   unknown: [""],

@@ -159,6 +159,6 @@ function readExemplar(scanner: Scanner, dialect: Dialect): ParsedExemplar {
 }
 
 /** Foreign text in a message stays short. */
-export function excerpt(text: string): string {
+function excerpt(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }
