@@ -147,7 +147,8 @@ export function createValueRule({ name, type, valueType }: StreamDescriptor): Va
       }
       if (integer && !Number.isInteger(value)) {
         diag.warn(`${name} takes integers, got ${value}; its fraction is cut off`);
-        const whole = Math.trunc(value);
+        // Adding 0 turns a negative zero into the other one.
+        const whole = Math.trunc(value) + 0;
         return Number.isInteger(whole) ? whole : undefined;
       }
       if (Number.isNaN(value) && !isGauge) {
