@@ -3,7 +3,7 @@ import type { ConformanceCase } from "./case.ts";
 import assert from "node:assert/strict";
 import { configMap } from "./case.ts";
 
-/** Creating, reading, changing and deleting single objects. */
+/** Creating, reading and changing single objects. */
 export const objectCases: readonly ConformanceCase[] = [
   {
     name: "create sets uid, resourceVersion, creationTimestamp and namespace",
@@ -43,42 +43,6 @@ export const objectCases: readonly ConformanceCase[] = [
         status.message,
         "the namespace of the provided object does not match the namespace sent on the request",
       );
-    },
-  },
-  {
-    name: "create without a name answers 422 naming metadata.name",
-    async run({ expect, core }) {
-      const status = await expect(422, "POST", `${core}/configmaps`, { apiVersion: "v1", kind: "ConfigMap" });
-      assert.equal(
-        status.message,
-        'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required',
-      );
-      assert.deepEqual(status.details.causes, [
-        {
-          reason: "FieldValueRequired",
-          message: "Required value: name or generateName is required",
-          field: "metadata.name",
-        },
-      ]);
-    },
-  },
-  {
-    name: "create with a name that is no DNS subdomain answers 422 in apimachinery's words",
-    async run({ expect, core }) {
-      const status = await expect(422, "POST", `${core}/configmaps`, configMap("Bad_Name"));
-      assert.equal(status.reason, "Invalid");
-      assert.equal(
-        status.message,
-        `ConfigMap "Bad_Name" is invalid: metadata.name: Invalid value: "Bad_Name": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`,
-      );
-    },
-  },
-  {
-    name: "create with a bad label answers 422",
-    async run({ expect, core }) {
-      const status = await expect(422, "POST", `${core}/configmaps`, configMap("a", {}, { labels: { "a b": "x" } }));
-      assert.equal(status.details.causes[0].field, "metadata.labels");
-      assert.equal(status.details.causes[0].reason, "FieldValueInvalid");
     },
   },
   {
@@ -377,80 +341,6 @@ export const objectCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: "delete answers Success with the uid",
-    async run({ expect, core }) {
-      const made = await expect(201, "POST", `${core}/configmaps`, configMap("a"));
-      const status = await expect(200, "DELETE", `${core}/configmaps/a`);
-      assert.deepEqual(status, {
-        kind: "Status",
-        apiVersion: "v1",
-        metadata: {},
-        status: "Success",
-        details: { name: "a", kind: "configmaps", uid: made.metadata.uid },
-      });
-      await expect(404, "DELETE", `${core}/configmaps/a`);
-    },
-  },
-  {
-    name: "delete with a wrong uid precondition answers Conflict",
-    async run({ expect, core }) {
-      const made = await expect(201, "POST", `${core}/configmaps`, configMap("a"));
-      const options = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid: "other" } };
-      const status = await expect(409, "DELETE", `${core}/configmaps/a`, options);
-      assert.equal(
-        status.message,
-        `Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition (other) does not match the UID in record (${made.metadata.uid}). The object might have been deleted and then recreated`,
-      );
-      await expect(200, "DELETE", `${core}/configmaps/a`, { ...options, preconditions: { uid: made.metadata.uid } });
-    },
-  },
-  {
-    name: "delete with a wrong resourceVersion precondition answers Conflict",
-    async run({ expect, core }) {
-      await expect(201, "POST", `${core}/configmaps`, configMap("a"));
-      const options = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { resourceVersion: "1" } };
-      const status = await expect(409, "DELETE", `${core}/configmaps/a`, options);
-      assert.match(
-        status.message,
-        /^Operation cannot be fulfilled on ConfigMap "a": the ResourceVersion in the precondition \(1\) does not match the ResourceVersion in record \(\d+\)\. The object might have been modified$/,
-      );
-    },
-  },
-  ...(
-    [
-      [
-        "propagationPolicy=Bad",
-        'propagationPolicy: Unsupported value: "Bad": supported values: "Foreground", "Background", "Orphan", "nil"',
-      ],
-      ["dryRun=Bad", 'dryRun: Unsupported value: ["Bad"]: supported values: "All"'],
-      [
-        "orphanDependents=true&propagationPolicy=Orphan",
-        'propagationPolicy: Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set',
-      ],
-    ] as const
-  ).map(([query, problem]): ConformanceCase => ({
-    name: `delete with ${query} answers 422 and deletes nothing`,
-    async run({ expect, core }) {
-      await expect(201, "POST", `${core}/configmaps`, configMap("a"));
-      const status = await expect(422, "DELETE", `${core}/configmaps/a?${query}`);
-      assert.equal(status.message, `DeleteOptions.meta.k8s.io "" is invalid: ${problem}`);
-      await expect(200, "GET", `${core}/configmaps/a`);
-    },
-  })),
-  {
-    name: "delete of a Service answers with the Service",
-    async run({ expect, core }) {
-      const service = {
-        apiVersion: "v1",
-        kind: "Service",
-        metadata: { name: "s" },
-        spec: { type: "ExternalName", externalName: "a.b" },
-      };
-      await expect(201, "POST", `${core}/services`, service);
-      assert.equal((await expect(200, "DELETE", `${core}/services/s`)).kind, "Service");
-    },
-  },
-  {
     name: "a Service gets an address that nobody owns",
     async run({ expect, core }) {
       const service = { apiVersion: "v1", kind: "Service", metadata: { name: "s" }, spec: { ports: [{ port: 80 }] } };
@@ -460,106 +350,6 @@ export const objectCases: readonly ConformanceCase[] = [
       assert.equal(made.metadata.managedFields[0].fieldsV1["f:spec"]["f:clusterIP"], undefined);
       const changed = await expect(200, "PUT", `${core}/services/s`, { ...service, spec: { ports: [{ port: 81 }] } });
       assert.equal(changed.spec.clusterIP, made.spec.clusterIP);
-    },
-  },
-  {
-    name: "owner references and finalizers are checked",
-    async run({ expect, core }) {
-      const metadata = { finalizers: ["bad"], ownerReferences: [{ kind: "x" }] };
-      const status = await expect(422, "POST", `${core}/configmaps`, configMap("a", {}, metadata));
-      assert.deepEqual(
-        status.details.causes.map((cause: { field: string; message: string }) => [cause.field, cause.message]),
-        [
-          ["metadata.ownerReferences.apiVersion", 'Invalid value: "": version must not be empty'],
-          ["metadata.ownerReferences.name", 'Invalid value: "": must not be empty'],
-          ["metadata.ownerReferences.uid", 'Invalid value: "": must not be empty'],
-          [
-            "metadata.finalizers[0]",
-            'Invalid value: "bad": name is neither a standard finalizer name nor is it fully qualified',
-          ],
-        ],
-      );
-    },
-  },
-  {
-    name: "a finalizer keeps a deleted object until it is removed",
-    async run({ expect, core }) {
-      const path = `${core}/configmaps/a`;
-      await expect(201, "POST", `${core}/configmaps`, configMap("a", {}, { finalizers: ["example.com/keep"] }));
-      const marked = await expect(200, "DELETE", path);
-      assert.equal(marked.kind, "ConfigMap");
-      assert.match(marked.metadata.deletionTimestamp, /Z$/);
-      assert.equal(marked.metadata.deletionGracePeriodSeconds, 0);
-      const again = await expect(200, "DELETE", path);
-      assert.equal(again.metadata.resourceVersion, marked.metadata.resourceVersion);
-      const merge = { contentType: "application/merge-patch+json" };
-      const last = await expect(200, "PATCH", path, { metadata: { finalizers: null } }, merge);
-      assert.equal(last.metadata.finalizers, undefined);
-      await expect(404, "GET", path);
-    },
-  },
-  {
-    name: "a deleted object takes no new finalizer",
-    async run({ expect, core }) {
-      const path = `${core}/configmaps/a`;
-      await expect(201, "POST", `${core}/configmaps`, configMap("a", {}, { finalizers: ["example.com/keep"] }));
-      await expect(200, "DELETE", path);
-      const merge = { contentType: "application/merge-patch+json" };
-      const status = await expect(
-        422,
-        "PATCH",
-        path,
-        { metadata: { finalizers: ["example.com/keep", "example.com/more"] } },
-        merge,
-      );
-      assert.equal(status.details.causes[0].field, "metadata.finalizers");
-      assert.equal(
-        status.details.causes[0].message,
-        'Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"example.com/more"}',
-      );
-      await expect(200, "PATCH", path, { metadata: { finalizers: null } }, merge);
-    },
-  },
-  {
-    name: "deletion counts up the generation of a custom resource",
-    async run({ expect, defineWidget }) {
-      const { path, widget } = await defineWidget();
-      const object = widget("a");
-      object.metadata.finalizers = ["example.com/keep"];
-      await expect(201, "POST", path, object);
-      const marked = await expect(200, "DELETE", `${path}/a`);
-      assert.equal(marked.metadata.generation, 2);
-      await expect(
-        200,
-        "PATCH",
-        `${path}/a`,
-        { metadata: { finalizers: null } },
-        { contentType: "application/merge-patch+json" },
-      );
-    },
-  },
-  {
-    name: "deletion of a collection keeps what the selector does not match",
-    async run({ expect, core }) {
-      for (const [name, tier] of [
-        ["a", "x"],
-        ["b", "y"],
-        ["c", "x"],
-      ] as const) {
-        await expect(201, "POST", `${core}/configmaps`, configMap(name, {}, { labels: { tier } }));
-      }
-      const list = await expect(200, "DELETE", `${core}/configmaps?labelSelector=tier%3Dx`);
-      assert.equal(list.kind, "ConfigMapList");
-      const left = await expect(200, "GET", `${core}/configmaps`);
-      const names = left.items.map((one: { metadata: { name: string } }) => one.metadata.name);
-      assert.ok(names.includes("b") && !names.includes("a") && !names.includes("c"), String(names));
-    },
-  },
-  {
-    name: "the default namespace cannot be deleted",
-    async run({ expect }) {
-      const status = await expect(403, "DELETE", "/api/v1/namespaces/default");
-      assert.equal(status.message, 'namespaces "default" is forbidden: this namespace may not be deleted');
     },
   },
   {

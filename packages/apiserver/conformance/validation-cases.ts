@@ -1,0 +1,159 @@
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-call -- answers are read as the JSON they are */
+import type { ConformanceCase } from "./case.ts";
+import assert from "node:assert/strict";
+import { configMap } from "./case.ts";
+
+/** What is filled in, dropped and refused, and in which words. */
+export const validationCases: readonly ConformanceCase[] = [
+  {
+    name: "create without a name answers 422 naming metadata.name",
+    async run({ expect, core }) {
+      const status = await expect(422, "POST", `${core}/configmaps`, { apiVersion: "v1", kind: "ConfigMap" });
+      assert.equal(
+        status.message,
+        'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required',
+      );
+      assert.deepEqual(status.details.causes, [
+        {
+          reason: "FieldValueRequired",
+          message: "Required value: name or generateName is required",
+          field: "metadata.name",
+        },
+      ]);
+    },
+  },
+  {
+    name: "create with a name that is no DNS subdomain answers 422 in apimachinery's words",
+    async run({ expect, core }) {
+      const status = await expect(422, "POST", `${core}/configmaps`, configMap("Bad_Name"));
+      assert.equal(status.reason, "Invalid");
+      assert.equal(
+        status.message,
+        `ConfigMap "Bad_Name" is invalid: metadata.name: Invalid value: "Bad_Name": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`,
+      );
+    },
+  },
+  {
+    name: "create with a bad label answers 422",
+    async run({ expect, core }) {
+      const status = await expect(422, "POST", `${core}/configmaps`, configMap("a", {}, { labels: { "a b": "x" } }));
+      assert.equal(status.details.causes[0].field, "metadata.labels");
+      assert.equal(status.details.causes[0].reason, "FieldValueInvalid");
+    },
+  },
+  {
+    name: "owner references and finalizers are checked",
+    async run({ expect, core }) {
+      const metadata = { finalizers: ["bad"], ownerReferences: [{ kind: "x" }] };
+      const status = await expect(422, "POST", `${core}/configmaps`, configMap("a", {}, metadata));
+      assert.deepEqual(
+        status.details.causes.map((cause: { field: string; message: string }) => [cause.field, cause.message]),
+        [
+          ["metadata.ownerReferences.apiVersion", 'Invalid value: "": version must not be empty'],
+          ["metadata.ownerReferences.name", 'Invalid value: "": must not be empty'],
+          ["metadata.ownerReferences.uid", 'Invalid value: "": must not be empty'],
+          [
+            "metadata.finalizers[0]",
+            'Invalid value: "bad": name is neither a standard finalizer name nor is it fully qualified',
+          ],
+        ],
+      );
+    },
+  },
+  {
+    name: "defaults are filled in",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const made = await expect(201, "POST", path, widget("a"));
+      assert.deepEqual(made.spec, { size: 1, color: "red" });
+      assert.equal(made.metadata.generation, 1);
+    },
+  },
+  {
+    name: "values outside the schema answer 422 with a cause per field",
+    async run({ expect, defineWidget }) {
+      const { path, widget, group } = await defineWidget();
+      const status = await expect(422, "POST", path, widget("a", { size: 11, color: "green" }));
+      assert.equal(status.reason, "Invalid");
+      assert.deepEqual(status.details.group, group);
+      assert.deepEqual(status.details.kind, "Widget");
+      const causes = [...status.details.causes].sort((left: { field: string }, right: { field: string }) =>
+        left.field < right.field ? -1 : 1,
+      );
+      assert.deepEqual(causes, [
+        {
+          reason: "FieldValueNotSupported",
+          message: 'Unsupported value: "green": supported values: "red", "blue"',
+          field: "spec.color",
+        },
+        {
+          reason: "FieldValueInvalid",
+          message: "Invalid value: 11: spec.size in body should be less than or equal to 10",
+          field: "spec.size",
+        },
+      ]);
+    },
+  },
+  {
+    name: "a missing required field answers 422",
+    async run({ expect, defineWidget }) {
+      const { path, widget, group } = await defineWidget();
+      const status = await expect(422, "POST", path, widget("a", {}));
+      assert.equal(status.message, `Widget.${group} "a" is invalid: spec.size: Required value`);
+    },
+  },
+  {
+    name: "a wrong type in a custom resource answers 422",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const status = await expect(422, "POST", path, widget("a", { size: "big" }));
+      assert.equal(status.details.causes[0].reason, "FieldValueTypeInvalid");
+      assert.equal(
+        status.details.causes[0].message,
+        'Invalid value: "string": spec.size in body must be of type integer: "string"',
+      );
+    },
+  },
+  {
+    name: "unknown fields are dropped with a warning",
+    async run({ call, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const { status, body, headers } = await call("POST", path, widget("a", { size: 1, bogus: 1, free: { any: 1 } }));
+      assert.equal(status, 201);
+      assert.deepEqual(body.spec, { size: 1, color: "red", free: { any: 1 } });
+      assert.equal(headers.get("warning"), '299 - "unknown field \\"spec.bogus\\""');
+    },
+  },
+  {
+    name: "fieldValidation=Ignore drops unknown fields silently",
+    async run({ call, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      const { status, headers } = await call(
+        "POST",
+        `${path}?fieldValidation=Ignore`,
+        widget("a", { size: 1, bogus: 1 }),
+      );
+      assert.equal(status, 201);
+      assert.equal(headers.get("warning"), null);
+    },
+  },
+  {
+    name: "fieldValidation=Strict refuses unknown fields",
+    async run({ expect, defineWidget, core }) {
+      const { path, widget } = await defineWidget();
+      const status = await expect(400, "POST", `${path}?fieldValidation=Strict`, widget("a", { size: 1, bogus: 1 }));
+      assert.equal(
+        status.message,
+        'Widget in version "v1" cannot be handled as a Widget: strict decoding error: unknown field "spec.bogus"',
+      );
+      const other = await expect(400, "POST", `${core}/configmaps?fieldValidation=Strict`, {
+        ...configMap("a"),
+        bogus: 1,
+      });
+      assert.equal(
+        other.message,
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "bogus"',
+      );
+    },
+  },
+];
