@@ -104,13 +104,11 @@ async function collectorChecks(
   prometheus: PrometheusApi,
   families: ReadonlyMap<string, Family>,
 ): Promise<void> {
-  // Who serves a page counts the serving; a Collector serves its own page.
-  const pushedFamilies = new Map([...families]);
   await report.check("the Collector's page has the same families under the same names and labels", () =>
     eventually(async () => {
-      const differences = await compareFamilies(prometheus, pushedFamilies);
+      const differences = await compareFamilies(prometheus, families);
       must(differences.length === 0, differences.join("\n"));
-      return `${pushedFamilies.size} families`;
+      return `${families.size} families`;
     }, startTimeoutMs),
   );
   await report.check("the Collector adds nothing undeclared with the prefix virtrigaud_", () => undeclared(prometheus));
@@ -121,9 +119,6 @@ const accepted = [
   /counter metrics should have "_total" suffix/,
   /non-counter metrics should not have "_total" suffix/,
   /metric name should not include type/,
-  /metric names should not contain abbreviated units/,
-  /no help text/,
-  /use base unit/,
 ];
 
 async function pageChecks(report: Report, urls: readonly string[]): Promise<void> {

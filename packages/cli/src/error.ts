@@ -17,7 +17,7 @@ export class CliError extends CodedError<CliErrorCode> {
     const message = describeError(thrown);
     const usage =
       usageCodes.has(code) ||
-      isNodeError(thrown, ["ENOENT", "EACCES", "EISDIR", "EADDRINUSE", "ENOTDIR"]) ||
+      isNodeError(thrown, ["ENOENT", "EACCES", "EISDIR", "EADDRINUSE", "ENOTDIR", "EEXIST"]) ||
       // gRPC wraps the errno of its listener in text.
       message.includes("EADDRINUSE");
     return new CliError(usage ? "usage" : "failed", message, { cause: thrown });

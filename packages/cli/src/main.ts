@@ -1,7 +1,11 @@
 #!/usr/bin/env node
+import { enableCompileCache } from "node:module";
 import { CommanderError } from "commander";
 import { CliError } from "./error.ts";
 import { createProgram } from "./program.ts";
+
+// Every process of the stack loads the same modules: the second one, and the next start, need not compile them again.
+enableCompileCache();
 
 // What gRPC prints on its own is said by our errors and logs as well.
 process.env["GRPC_VERBOSITY"] ??= "NONE";

@@ -121,7 +121,9 @@ function apiServerCommand(): Command {
 
 function conformanceCommand(): Command {
   return new Command("conformance")
-    .description("run the provider contract's case suite against a provider")
+    .description(
+      "run the provider contract's case suite against a provider; failures that a mock injects make cases fail",
+    )
     .argument("<host:port>", "its gRPC address")
     .option("--tls-cert-file <file>", "client certificate (PEM)")
     .option("--tls-key-file <file>", "its private key (PEM)")

@@ -9,13 +9,14 @@ import { endpointLookup } from "../endpoints.ts";
 import type { ManagerFlags } from "../program.ts";
 import { tlsFromFlags } from "../tls-flags.ts";
 import { untilAborted } from "../until-aborted.ts";
-import { packageVersion } from "../version.ts";
+import { buildInfo, packageVersion } from "../version.ts";
 
 /** Runs the manager until SIGINT or SIGTERM, then drains, releases its Lease and flushes. */
 export async function manager(flags: ManagerFlags): Promise<void> {
   using shutdown = untilShutdown();
   const tls = tlsFromFlags(flags, flags.tlsInsecure);
   const providerEndpoint = endpointLookup(flags.providerEndpoint, flags.providerEndpointsFile);
+  const metrics = parseBindAddress(flags.metricsBindAddress, "--metrics-bind-address");
   const connection = await loadKubeConfig({
     ...(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig }),
     ...(flags.context === undefined ? {} : { context: flags.context }),
@@ -25,7 +26,7 @@ export async function manager(flags: ManagerFlags): Promise<void> {
     owner: "manager",
     catalogs: [virtrigaud],
     version: packageVersion,
-    metrics: parseBindAddress(flags.metricsBindAddress, "--metrics-bind-address"),
+    metrics,
     logs: { level: flags.logLevel, format: flags.logFormat },
   });
   using kube = createKubeClient(connection, {
@@ -42,6 +43,7 @@ export async function manager(flags: ManagerFlags): Promise<void> {
       identity: `${hostname()}_${process.pid}`,
     },
     concurrency: flags.concurrency,
+    build: buildInfo(process.env),
     signal: shutdown.signal,
   });
   telemetry.logger.info("manager is running", { metrics: telemetry.metricsUrl, server: kube.server });

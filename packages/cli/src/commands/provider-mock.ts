@@ -6,7 +6,7 @@ import { mockSettings } from "../mock-settings.ts";
 import type { MockFlags } from "../program.ts";
 import { tlsFromFlags } from "../tls-flags.ts";
 import { untilAborted } from "../until-aborted.ts";
-import { packageVersion } from "../version.ts";
+import { buildInfo, packageVersion } from "../version.ts";
 
 /** Runs a mock provider until SIGINT or SIGTERM, then drains its calls and flushes. */
 export async function providerMock(flags: MockFlags): Promise<void> {
@@ -32,7 +32,7 @@ export async function providerMock(flags: MockFlags): Promise<void> {
     port,
     tls,
     telemetry,
-    build: { version: packageVersion },
+    build: buildInfo(process.env),
     ...(stateDir === undefined ? {} : { stateDir }),
   });
   telemetry.logger.info("provider is serving", { grpc: provider.address, metrics: telemetry.metricsUrl });

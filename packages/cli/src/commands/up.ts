@@ -1,5 +1,4 @@
 import { untilShutdown } from "@almanac/core";
-import { CliError } from "../error.ts";
 import type { UpFlags } from "../program.ts";
 import { createLineLogger } from "../up/line-logger.ts";
 import { showStatus } from "../up/screen.ts";
@@ -11,10 +10,9 @@ import { reportReadiness } from "../up/report.ts";
 export async function up(flags: UpFlags): Promise<void> {
   using shutdown = untilShutdown();
   const startedAt = performance.now();
-  const live = process.stdout.isTTY && !flags.plain && !flags.untilReady;
-  const logger = createLineLogger({ level: live ? "error" : "warn" });
+  const logger = createLineLogger({ level: isLive(flags) ? "error" : "warn" });
   console.log("Starting Almanac …");
-  await using stack = await startStack(
+  const starting = startStack(
     {
       directory: flags.dir,
       workload: flags.workload && { size: flags.workloadSize, seed: flags.seed },
@@ -30,16 +28,40 @@ export async function up(flags: UpFlags): Promise<void> {
     },
     shutdown.signal,
   );
-  printPlaces(stack, startedAt);
-  if (flags.untilReady) {
-    process.exitCode = await untilReady(stack, flags.readyTimeout, shutdown.signal);
+  const started = await starting.catch((error: unknown) => {
+    if (!shutdown.signal.aborted) throw error;
+    return undefined;
+  });
+  if (started === undefined) {
+    console.log("Interrupted while starting; everything that ran has been stopped.");
+    process.exitCode = interrupted;
     return;
   }
-  await showStatus(stack, { live, signal: shutdown.signal });
+  {
+    await using stack = started;
+    await follow(stack, flags, startedAt, shutdown.signal);
+  }
+  console.log(`Stopped.${flags.kubeconfig === undefined ? "" : " What was applied to the cluster is still there."}`);
+}
+
+/** As a shell has it: 128 and the number of SIGINT. */
+const interrupted = 130;
+
+async function follow(stack: Stack, flags: UpFlags, startedAt: number, signal: AbortSignal): Promise<void> {
+  printPlaces(stack, startedAt);
+  if (flags.untilReady) {
+    process.exitCode = await untilReady(stack, flags.readyTimeout, signal);
+    return;
+  }
+  await showStatus(stack, { live: isLive(flags), signal });
   console.log("Stopping: flushing telemetry and ending every process …");
 }
 
-async function untilReady(stack: Stack, timeoutSeconds: number, signal: AbortSignal): Promise<0 | 1> {
+function isLive(flags: UpFlags): boolean {
+  return process.stdout.isTTY && !flags.plain && !flags.untilReady;
+}
+
+async function untilReady(stack: Stack, timeoutSeconds: number, signal: AbortSignal): Promise<number> {
   const timeout = AbortSignal.timeout(timeoutSeconds * 1000);
   const startedAt = performance.now();
   const progress = setInterval(() => {
@@ -53,7 +75,7 @@ async function untilReady(stack: Stack, timeoutSeconds: number, signal: AbortSig
     await stack.watch.untilAllMoved(AbortSignal.any([signal, timeout]));
   } catch {
     // Interrupted or out of time: the report says which families are missing.
-    if (signal.aborted) throw new CliError("failed", "interrupted before every family had moved");
+    if (signal.aborted) return interrupted;
   } finally {
     clearInterval(progress);
   }
@@ -61,23 +83,23 @@ async function untilReady(stack: Stack, timeoutSeconds: number, signal: AbortSig
 }
 
 function printPlaces(stack: Stack, startedAt: number): void {
-  const { folder, sink, runner } = stack;
+  const { folder, runner } = stack;
   const lines: [string, string][] = [
-    ["Kubernetes API", `${stack.apiUrl}   kubectl --kubeconfig ${folder.kubeconfig} get vm,prov`],
+    ["Kubernetes API", `${stack.apiUrl}   kubectl --kubeconfig ${stack.kubeconfig} get vm,provider`],
     ["manager /metrics", stack.managerMetrics],
     ...runner.providers.map(({ provider, metrics }): [string, string] => [`${provider} /metrics`, metrics]),
-    [
-      "traces",
-      sink
-        ? `${sink.url}/traces`
-        : `sent to ${process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "nowhere (OTEL_SDK_DISABLED)"}`,
-    ],
+    ["traces", describeTraces(stack)],
     ["for scripts", folder.upJson],
-    ["logs", folder.logs],
+    ["logs", `${folder.logs} and ${folder.pods}/*/log`],
   ];
   console.log(`\nUp in ${((performance.now() - startedAt) / 1000).toFixed(1)} s.`);
   for (const [title, place] of lines) console.log(`  ${title.padEnd(30)} ${place}`);
   console.log("");
+}
+
+function describeTraces({ sink, destination }: Stack): string {
+  if (sink !== undefined) return `${sink.url}/traces`;
+  return destination.kind === "configured" ? `sent to ${destination.endpoint}` : "off";
 }
 
 function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {

@@ -27,6 +27,17 @@ describe("createRunFolder", () => {
     expect(existsSync(folder.logs)).toBe(true);
   });
 
+  it("empties the volumes of an earlier run, unless they are kept elsewhere", () => {
+    const kept = join(root, "kept");
+    for (const options of [{}, { pods: kept }]) {
+      using folder = createRunFolder(join(root, "run"), options);
+      writeFileSync(join(folder.pods, "machine"), "x");
+    }
+    using first = createRunFolder(join(root, "run"));
+    expect(existsSync(join(first.pods, "machine"))).toBe(false);
+    expect(existsSync(join(kept, "machine"))).toBe(true);
+  });
+
   it("takes over from a process that is gone, and leaves nothing behind", () => {
     writeFileSync(join(root, "pid"), "999999999\n");
     writeFileSync(join(root, "up.json"), "{}");

@@ -14,11 +14,16 @@ export interface RunFolder extends Disposable {
   readonly logs: string;
 }
 
+export interface RunFolderOptions {
+  /** The pods' volumes live here and stay: as long as the objects that they belong to. Default: in the run folder, emptied at the start. */
+  readonly pods?: string;
+}
+
 /**
- * Makes the folder, readable by its owner only, and takes it for this process until disposed. What an earlier run left of its processes
- * goes; logs and volumes stay. Throws a usage error naming the process that has the folder already.
+ * Makes the folder, readable by its owner only, and takes it for this process until disposed. What an earlier run left goes, its logs
+ * apart. Throws a usage error naming the process that has the folder already, or why it cannot be made.
  */
-export function createRunFolder(directory: string): RunFolder {
+export function createRunFolder(directory: string, options: RunFolderOptions = {}): RunFolder {
   const root = resolve(directory);
   makeFolder(root, directory);
   const pidFile = join(root, "pid");
@@ -29,12 +34,16 @@ export function createRunFolder(directory: string): RunFolder {
     upJson: join(root, "up.json"),
     endpoints: join(root, "endpoints.json"),
     tls: join(root, "tls"),
-    pods: join(root, "pods"),
+    pods: options.pods ?? join(root, "pods"),
     logs: join(root, "logs"),
-    [Symbol.dispose]: () => rmSync(pidFile, { force: true }),
+    [Symbol.dispose]() {
+      // They name processes that are gone by now.
+      for (const path of [folder.upJson, folder.endpoints, pidFile]) rmSync(path, { force: true });
+    },
   };
-  rmSync(folder.upJson, { force: true });
-  rmSync(folder.endpoints, { force: true });
+  for (const path of [folder.upJson, folder.endpoints]) rmSync(path, { force: true });
+  // Machines of an API that has forgotten them would belong to nobody.
+  if (options.pods === undefined) rmSync(folder.pods, { recursive: true, force: true });
   for (const path of [folder.tls, folder.pods, folder.logs]) mkdirSync(path, { recursive: true, mode: 0o700 });
   return folder;
 }

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** A log file that never takes more than twice its limit on disk. */
@@ -11,8 +11,8 @@ export interface LogFile extends Disposable {
 export function openLogFile(path: string, options: { readonly limitBytes?: number } = {}): LogFile {
   const { limitBytes = 16 * 1024 * 1024 } = options;
   mkdirSync(dirname(path), { recursive: true });
-  let file: number | undefined = openSync(path, "w");
-  let size = 0;
+  let file: number | undefined = openSync(path, "a");
+  let size = fstatSync(file).size;
   return {
     path,
     write(chunk) {

@@ -14,7 +14,7 @@ export interface Manifest extends KubeObject {
 
 /** Reads every `*.yaml` of a folder, in the order of their names. Errors name the file and the document. */
 export function readManifests(directory: string): Manifest[] {
-  const files = readdirSync(directory)
+  const files = listFolder(directory)
     .filter((file) => /\.ya?ml$/.test(file))
     .sort();
   return files.flatMap((file) => {
@@ -31,6 +31,21 @@ export function readManifests(directory: string): Manifest[] {
       return [object as Manifest];
     });
   });
+}
+
+function listFolder(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CliError(
+      "usage",
+      `--manifests: cannot read the folder ${directory} (${code}); give a folder with *.yaml files`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 /** Applies objects in order, server-side, as field manager `almanac-up`; a kind that is being established is waited for. */

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describeError } from "@almanac/core";
+import { describeError, sleep } from "@almanac/core";
 import type { Logger } from "@almanac/core";
 import { createInformer, keyOf } from "@almanac/kube";
-import type { KubeClient, KubeObject, ResourceClient } from "@almanac/kube";
+import type { Informer, KubeClient } from "@almanac/kube";
+import { CliError } from "../error.ts";
 import { startComponent } from "./component.ts";
 import type { Component } from "./component.ts";
 import { openLogFile } from "./log-file.ts";
@@ -37,6 +38,8 @@ export interface LocalRunner extends AsyncDisposable {
 
 interface RunnerOptions {
   readonly kube: KubeClient;
+  /** Variables of every process; those of its container win. */
+  readonly env: Readonly<Record<string, string>>;
   /** Folder for the pods' volumes and logs. */
   readonly directory: string;
   readonly logger: Logger;
@@ -52,6 +55,7 @@ const programs: Readonly<Record<string, readonly string[]>> = {
 const preferredGrpcPort = 9443;
 const preferredHealthPort = 8081;
 const readinessPollMs = 200;
+const retryMs = 2_000;
 
 interface Pod {
   readonly fingerprint: string;
@@ -63,7 +67,6 @@ interface Pod {
 export async function startLocalRunner(options: RunnerOptions): Promise<LocalRunner> {
   const { kube, directory, logger, signal, endpointsFile } = options;
   const deployments = kube.resource<Deployment>(deploymentResource);
-  const secrets = kube.resource<Secret>(secretResource);
   const pods = new Map<string, Pod>();
   const work = new Map<string, Promise<void>>();
   const listeners: (() => void)[] = [];
@@ -71,18 +74,34 @@ export async function startLocalRunner(options: RunnerOptions): Promise<LocalRun
   const running = AbortSignal.any([signal, ended.signal]);
 
   const informer = createInformer(deployments, { labelSelector: "app.kubernetes.io/component=provider", logger });
-  informer.onEvent((event) => {
-    const key = keyOf(event.object.metadata);
-    // One change after the other per Deployment; what is read is always the newest.
-    const next = (work.get(key) ?? Promise.resolve())
-      .then(() => sync(key, event.object))
-      .catch((error: unknown) =>
-        logger.warn("cannot act on a Deployment", { deployment: key, error: describeError(error) }),
-      );
-    work.set(key, next);
+  const secrets = createInformer(kube.resource<Secret>(secretResource), { logger });
+  informer.onEvent(({ object }) => enqueue(object));
+  // A Secret that comes late starts what waited for it; a changed one is mounted anew, as a kubelet does.
+  secrets.onEvent(({ object }) => {
+    for (const deployment of informer.list(object.metadata.namespace)) {
+      if (secretNames(deployment).includes(object.metadata.name)) enqueue(deployment);
+    }
   });
+  secrets.start(running);
+  await secrets.synced(running);
   informer.start(running);
   await informer.synced(running);
+
+  function enqueue(deployment: Deployment): void {
+    const key = keyOf(deployment.metadata);
+    // One change after the other per Deployment; what is read is always the newest.
+    const next = (work.get(key) ?? Promise.resolve())
+      .then(() => sync(key, deployment))
+      .catch((error: unknown) => {
+        if (running.aborted) return;
+        logger.warn("cannot act on a Deployment yet", { deployment: key, error: describeError(error) });
+        void sleep(retryMs, { signal: running }).then(
+          () => enqueue(deployment),
+          () => undefined,
+        );
+      });
+    work.set(key, next);
+  }
 
   async function sync(key: string, seen: Deployment): Promise<void> {
     if (running.aborted) return;
@@ -96,7 +115,10 @@ export async function startLocalRunner(options: RunnerOptions): Promise<LocalRun
       return reportStatus(deployment, false, `no local program stands in for image ${container?.image ?? "(none)"}`);
     }
     const fingerprint = createHash("sha256").update(JSON.stringify(deployment.spec.template)).digest("hex");
-    if (pod?.fingerprint === fingerprint) return;
+    if (pod?.fingerprint === fingerprint) {
+      mountVolumes(deployment, container, join(directory, deployment.metadata.name), secrets);
+      return;
+    }
     await stopPod(key, pod);
     await startPod(key, deployment, container, program, fingerprint);
   }
@@ -109,7 +131,7 @@ export async function startLocalRunner(options: RunnerOptions): Promise<LocalRun
     fingerprint: string,
   ): Promise<void> {
     const folder = join(directory, deployment.metadata.name);
-    const mounts = await mountVolumes(deployment, container, folder, secrets);
+    const mounts = mountVolumes(deployment, container, folder, secrets);
     const [grpc, health] = [await choosePort(preferredGrpcPort), await choosePort(preferredHealthPort)];
     const local = (value: string): string => {
       const mount = mounts.find(({ mountPath }) => value === mountPath || value.startsWith(`${mountPath}/`));
@@ -124,6 +146,7 @@ export async function startLocalRunner(options: RunnerOptions): Promise<LocalRun
       name: `provider ${namespace}/${name}`,
       args: [...program, ...(container.args ?? []).map(local)],
       env: {
+        ...options.env,
         ...env,
         PROVIDER_HOST: "127.0.0.1",
         PROVIDER_PORT: String(grpc.port),
@@ -229,26 +252,25 @@ export async function startLocalRunner(options: RunnerOptions): Promise<LocalRun
   };
 }
 
-/** Makes each volume of the pod a folder of its own. Secrets are written with mode 0600, and anew at every start. */
-async function mountVolumes(
+/** Makes each volume of the pod a folder of its own. The files of Secrets have mode 0600 and are replaced when they change. */
+function mountVolumes(
   deployment: Deployment,
   container: DeploymentContainer,
   folder: string,
-  secrets: ResourceClient<Secret & KubeObject>,
-): Promise<{ mountPath: string; folder: string }[]> {
+  secrets: Informer<Secret>,
+): { mountPath: string; folder: string }[] {
   const mounts: { mountPath: string; folder: string }[] = [];
   for (const { name, mountPath } of container.volumeMounts ?? []) {
     const volume = deployment.spec.template.spec.volumes?.find((candidate) => candidate.name === name);
     const path = join(folder, name);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
     if (volume?.secret !== undefined) {
-      rmSync(path, { recursive: true, force: true });
-      mkdirSync(path, { recursive: true, mode: 0o700 });
-      const secret = await secrets.get({ ...namespaceOf(deployment), name: volume.secret.secretName });
-      for (const [file, value] of Object.entries(secret.data ?? {})) {
-        writeFileSync(join(path, file), Buffer.from(value, "base64"), { mode: 0o600 });
+      const { secretName } = volume.secret;
+      const secret = secrets.get(deployment.metadata.namespace, secretName);
+      if (secret === undefined) {
+        throw new CliError("failed", `its volume ${name} waits for the Secret ${secretName}, which is not there`);
       }
-    } else {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
+      writeSecret(path, secret);
     }
     mounts.push({ mountPath, folder: path });
   }
@@ -256,6 +278,18 @@ async function mountVolumes(
   return mounts.sort((a, b) => b.mountPath.length - a.mountPath.length);
 }
 
-function namespaceOf(object: KubeObject): { namespace?: string } {
-  return object.metadata.namespace === undefined ? {} : { namespace: object.metadata.namespace };
+function writeSecret(folder: string, { data = {} }: Secret): void {
+  for (const file of readdirSync(folder)) if (!(file in data)) rmSync(join(folder, file));
+  for (const [file, value] of Object.entries(data)) {
+    const path = join(folder, file);
+    const content = Buffer.from(value, "base64");
+    if (existsSync(path) && readFileSync(path).equals(content)) continue;
+    // Renamed into place: whoever reads it meanwhile sees the old or the new file, never half of one.
+    writeFileSync(`${path}.new`, content, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  }
+}
+
+function secretNames(deployment: Deployment): string[] {
+  return (deployment.spec.template.spec.volumes ?? []).flatMap(({ secret }) => secret?.secretName ?? []);
 }

@@ -1,7 +1,8 @@
-import { sleep } from "@almanac/core";
+import { describeError, sleep } from "@almanac/core";
 import { styleText } from "node:util";
 import type { VirtualMachine } from "@almanac/manager";
 import { group, version } from "@almanac/manager";
+import type { Component } from "./component.ts";
 import type { Stack } from "./stack.ts";
 
 interface StatusOptions {
@@ -25,20 +26,24 @@ export async function showStatus(stack: Stack, options: StatusOptions): Promise<
   });
   const watching = stack.watch.untilAllMoved(signal).catch(() => undefined);
   let painted = 0;
+  let items: readonly VirtualMachine[] = [];
   while (!signal.aborted) {
-    const items = await machines.list({ signal }).then(
-      ({ items }) => items,
-      () => [],
+    let trouble: string | undefined;
+    // What was seen last stays on the screen while the API does not answer.
+    await machines.list({ signal }).then(
+      (list) => (items = list.items),
+      (error: unknown) => (trouble = describeError(error)),
     );
     if (signal.aborted) break;
     if (live) {
-      const lines = render(stack, items);
+      // A screen that is longer than the terminal could not be painted over.
+      const lines = render(stack, items, trouble).slice(0, Math.max(4, (process.stdout.rows ?? 24) - 1));
       process.stdout.write(
         `${painted > 0 ? `\x1b[${painted}A` : ""}${lines.map((line) => `\x1b[2K${line}\n`).join("")}\x1b[0J`,
       );
       painted = lines.length;
     } else {
-      console.log(summaryLine(stack, items));
+      console.log(trouble === undefined ? summaryLine(stack, items) : `the API does not answer: ${trouble}`);
     }
     await sleep(live ? liveIntervalMs : plainIntervalMs, { signal }).catch(() => undefined);
   }
@@ -53,19 +58,18 @@ function summaryLine(stack: Stack, items: readonly VirtualMachine[]): string {
   return `${new Date().toISOString()} ${items.length} machines (${text}); ${stack.watch.moved.size} families have moved, ${stack.watch.waiting.length} to go; ${stack.sink?.store.size ?? 0} traces`;
 }
 
-function render(stack: Stack, items: readonly VirtualMachine[]): string[] {
+function render(stack: Stack, items: readonly VirtualMachine[], trouble: string | undefined): string[] {
   const { manager, runner, watch, sink, workload } = stack;
   const width = Math.max(40, process.stdout.columns ?? 80);
   const rows = Math.max(4, (process.stdout.rows ?? 24) - 14 - runner.providers.length);
   const processes = [
-    `  manager          pid ${manager.pid ?? "–"}  restarts ${manager.restarts}`,
-    ...runner.providers.map(
-      ({ provider, component }) => `  ${provider}  pid ${component.pid ?? "–"}  restarts ${component.restarts}`,
-    ),
+    processRow("manager", manager),
+    ...runner.providers.map(({ provider, component }) => processRow(provider, component)),
   ];
   const wishes = workload?.counts;
   const newest = sink?.store.list(3) ?? [];
   return [
+    ...(trouble === undefined ? [] : [paint("red", `the API does not answer: ${trouble}`)]),
     bold(`${items.length} virtual machines`) +
       `   ${Object.entries(countBy(items, phaseOf))
         .map(([phase, count]) => `${phase} ${count}`)
@@ -87,6 +91,10 @@ function render(stack: Stack, items: readonly VirtualMachine[]): string[] {
     ...newest.map(({ traceId, root, durationMs }) => `  ${traceId}  ${durationMs.toFixed(0).padStart(6)} ms  ${root}`),
     "Ctrl-C stops everything.",
   ].map((line) => clip(line, width));
+}
+
+function processRow(name: string, { pid, restarts }: Component): string {
+  return `  ${name.padEnd(24)} pid ${String(pid ?? "–").padEnd(8)} restarts ${restarts}`;
 }
 
 function row(item: VirtualMachine): string {

@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createApiServer } from "@almanac/apiserver";
 import { sleep } from "@almanac/core";
@@ -16,6 +17,8 @@ import type { RunFolder } from "./folder.ts";
 import { openLogFile } from "./log-file.ts";
 import { applyManifests, readManifests } from "./manifests.ts";
 import type { Manifest } from "./manifests.ts";
+import { idleFamilies, otlpDestination } from "./otlp-destination.ts";
+import type { OtlpDestination } from "./otlp-destination.ts";
 import { createDemoAuthority } from "./pki.ts";
 import type { DemoAuthority } from "./pki.ts";
 import { choosePort } from "./ports.ts";
@@ -57,6 +60,9 @@ export interface StackStep {
 /** The whole demo, running. Disposing it stops every process and flushes what they hold. */
 export interface Stack extends AsyncDisposable {
   readonly folder: RunFolder;
+  /** What a person gives to kubectl. */
+  readonly kubeconfig: string;
+  readonly destination: OtlpDestination;
   readonly kube: KubeClient;
   readonly apiUrl: string;
   readonly manager: Component;
@@ -77,7 +83,7 @@ export async function startStack(options: StackOptions, signal: AbortSignal): Pr
   const { logger } = options;
   const cleanup = new AsyncDisposableStack();
   try {
-    const folder = cleanup.use(createRunFolder(options.directory));
+    const folder = cleanup.use(createRunFolder(options.directory, podsOf(options)));
     const authority = await step(options, "certificates", "demo authority, 30 days", () => prepareTls(folder));
     const apiUrl = await startApi(options, folder, authority, cleanup);
     const kube = createKubeClient(await loadKubeConfig({ kubeconfig: options.kubeconfig ?? folder.kubeconfig }), {
@@ -86,13 +92,14 @@ export async function startStack(options: StackOptions, signal: AbortSignal): Pr
     });
     cleanup.use(kube);
     const manifests = readManifests(options.manifests ?? defaultManifests);
-    await step(options, "definitions and examples", `${manifests.length} objects from examples/`, async () => {
-      await applyManifests(kube, customResourceDefinitions(), signal);
-      await applyManifests(kube, [...(await tlsSecrets(authority)), ...manifests], signal);
-    });
-    const sink = await startSink(options, cleanup);
+    const definitions = customResourceDefinitions();
+    await step(options, "definitions", `${definitions.length} kinds`, () => applyManifests(kube, definitions, signal));
+    const destination = otlpDestination(process.env);
+    const sink = await startSink(options, destination, cleanup);
+    const env = componentEnv(sink, gitCommit());
     const runner = await startLocalRunner({
       kube,
+      env,
       directory: folder.pods,
       endpointsFile: folder.endpoints,
       logger,
@@ -101,16 +108,21 @@ export async function startStack(options: StackOptions, signal: AbortSignal): Pr
     cleanup.use(runner);
     const metricsPort = await portFor(options, "manager metrics", options.metricsPort, 8080);
     const managerMetrics = `http://127.0.0.1:${metricsPort}/metrics`;
-    const manager = startManagerProcess(options, folder, metricsPort, cleanup);
+    const manager = startManagerProcess(options, folder, metricsPort, env, cleanup);
+    // While the manager's process loads.
+    await step(options, "examples", `${manifests.length} objects`, async () =>
+      applyManifests(kube, [...(await tlsSecrets(authority)), ...manifests], signal),
+    );
     await step(options, "manager", managerMetrics, () => untilAnswers(managerMetrics, signal));
     await step(options, "providers", "two mock hypervisors over mTLS gRPC", () => untilProviders(runner, signal));
-    const result = { folder, kube, apiUrl, manager, managerMetrics, runner, sink };
-    const list = (): void => writeUpJson(result, options.kubeconfig);
+    const kubeconfig = options.kubeconfig ?? folder.kubeconfig;
+    const result = { folder, kubeconfig, destination, kube, apiUrl, manager, managerMetrics, runner, sink };
+    const list = (): void => writeUpJson(result);
     runner.onChange(list);
     list();
     const workload = startWorkload(options, kube, cleanup);
     const watch = createFamilyWatch({
-      families: [...builtFamilies().keys()],
+      families: [...builtFamilies().keys()].filter((name) => !idleFamilies(destination).includes(name)),
       targets: () => watchedTargets(managerMetrics, runner),
     });
     return { ...result, workload, watch, [Symbol.asyncDispose]: () => cleanup.disposeAsync() };
@@ -118,6 +130,12 @@ export async function startStack(options: StackOptions, signal: AbortSignal): Pr
     await cleanup.disposeAsync();
     throw error;
   }
+}
+
+/** Volumes live as long as the API's objects: with its state, with the user's cluster, or for this run. */
+function podsOf({ directory, stateDir, kubeconfig }: StackOptions): { pods?: string } {
+  if (kubeconfig !== undefined) return { pods: join(directory, "cluster-pods") };
+  return stateDir === undefined ? {} : { pods: join(stateDir, "pods") };
 }
 
 async function prepareTls(folder: RunFolder): Promise<DemoAuthority> {
@@ -147,7 +165,7 @@ async function startApi(
       port,
       tls: { ...pair, ca: authority.ca },
       logger: options.logger,
-      ...(options.stateDir === undefined ? {} : { stateDir: options.stateDir }),
+      ...(options.stateDir === undefined ? {} : { stateDir: join(options.stateDir, "api") }),
     });
     cleanup.use(server);
     writeFileSync(folder.kubeconfig, server.kubeconfig, { mode: 0o600 });
@@ -155,27 +173,47 @@ async function startApi(
   });
 }
 
-async function startSink(options: StackOptions, cleanup: AsyncDisposableStack): Promise<TraceSink | undefined> {
-  if (process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] !== undefined || process.env["OTEL_SDK_DISABLED"] === "true")
-    return undefined;
+async function startSink(
+  options: StackOptions,
+  destination: OtlpDestination,
+  cleanup: AsyncDisposableStack,
+): Promise<TraceSink | undefined> {
+  if (destination.kind !== "own") return undefined;
   const port = await portFor(options, "traces", options.tracesPort, 4318);
-  const sink = cleanup.use(await startTraceSink({ port, refuseEvery: 20 }));
-  // Inherited by every component started from here on.
-  process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = sink.url;
-  process.env["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/json";
-  process.env["OTEL_BSP_SCHEDULE_DELAY"] ??= "1000";
-  process.env["OTEL_METRIC_EXPORT_INTERVAL"] ??= "5000";
-  cleanup.defer(() => {
-    delete process.env["OTEL_EXPORTER_OTLP_ENDPOINT"];
-    delete process.env["OTEL_EXPORTER_OTLP_PROTOCOL"];
+  return cleanup.use(await startTraceSink({ port, refuseOnce: true }));
+}
+
+/** Variables of every component. */
+function componentEnv(sink: TraceSink | undefined, gitSha: string | undefined): Record<string, string> {
+  return {
+    ...(gitSha === undefined ? {} : { ALMANAC_GIT_SHA: gitSha }),
+    ...(sink === undefined
+      ? {}
+      : {
+          OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
+          OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+          // Soon enough for somebody who watches.
+          OTEL_BSP_SCHEDULE_DELAY: process.env["OTEL_BSP_SCHEDULE_DELAY"] || "1000",
+          OTEL_METRIC_EXPORT_INTERVAL: process.env["OTEL_METRIC_EXPORT_INTERVAL"] || "5000",
+        }),
+  };
+}
+
+/** The commit that runs, when this is a clone and git is there. */
+function gitCommit(): string | undefined {
+  const { status, stdout } = spawnSync("git", ["rev-parse", "--short=12", "HEAD"], {
+    cwd: dirname(fileURLToPath(import.meta.url)),
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
   });
-  return sink;
+  return status === 0 ? stdout.trim() : undefined;
 }
 
 function startManagerProcess(
   options: StackOptions,
   folder: RunFolder,
   metricsPort: number,
+  env: Readonly<Record<string, string>>,
   cleanup: AsyncDisposableStack,
 ): Component {
   const log = openLogFile(join(folder.logs, "manager.log"));
@@ -194,6 +232,7 @@ function startManagerProcess(
         ...["--concurrency", "2"],
         ...["--log-level", options.logLevel],
       ],
+      env,
       log,
       onExit: (how) => options.logger.warn("the manager ended and is started again", { how, log: log.path }),
     }),
@@ -242,13 +281,15 @@ function watchedTargets(managerMetrics: string, runner: LocalRunner): WatchedTar
   ];
 }
 
-function writeUpJson(
-  { folder, managerMetrics, runner }: Pick<Stack, "folder" | "managerMetrics" | "runner">,
-  kubeconfig: string | undefined,
-): void {
+function writeUpJson({
+  folder,
+  kubeconfig,
+  managerMetrics,
+  runner,
+}: Pick<Stack, "folder" | "kubeconfig" | "managerMetrics" | "runner">): void {
   const tls = { ca: join(folder.tls, "ca.crt"), cert: join(folder.tls, "tls.crt"), key: join(folder.tls, "tls.key") };
   const content = {
-    kubeconfig: kubeconfig ?? folder.kubeconfig,
+    kubeconfig: resolve(kubeconfig),
     targets: [
       { component: "manager", name: "virtrigaud-manager", metrics: managerMetrics },
       ...runner.providers.map(({ provider, metrics }) => ({ component: "provider", name: provider, metrics })),

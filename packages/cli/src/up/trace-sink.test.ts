@@ -30,15 +30,17 @@ describe("startTraceSink", () => {
     expect((await post(`${sink.url}/v1/metrics`, "{}")).status).toBe(200);
   });
 
-  it("refuses every N-th batch for good when told to", async () => {
-    await using sink = await startTraceSink({ port: 0, refuseEvery: 2 });
+  it("refuses one batch of a service when told to, and shows its spans all the same", async () => {
+    await using sink = await startTraceSink({ port: 0, refuseOnce: true });
     const statuses = [];
     for (let batch = 0; batch < 4; batch++) statuses.push((await post(`${sink.url}/v1/traces`, body)).status);
-    expect(statuses).toEqual([200, 400, 200, 400]);
+    expect(statuses).toEqual([200, 400, 200, 200]);
+    expect(sink.store.list(1)[0]?.spans).toBe(4);
   });
 
   it.each([
     ["text that is no JSON", "{", 400],
+    ["JSON that is no request", "null", 400],
     ["a body over the limit", "x".repeat(9 * 1024 * 1024), 400],
   ])("answers 4xx to %s and goes on", async (_name, text, status) => {
     await using sink = await startTraceSink({ port: 0 });

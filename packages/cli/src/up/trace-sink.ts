@@ -14,17 +14,20 @@ export interface TraceSink extends AsyncDisposable {
 
 interface TraceSinkOptions {
   readonly port: number;
-  /** Refuses every N-th batch of spans for good, so that a reader sees what lost spans look like. 0 (default) refuses none. */
-  readonly refuseEvery?: number;
+  /**
+   * Answers each service's second batch of spans with an error, once, so that a reader sees how drops are counted. The spans are kept
+   * all the same: no trace shows a gap. Default: false.
+   */
+  readonly refuseOnce?: boolean;
 }
 
 const bodyLimitBytes = 8 * 1024 * 1024;
 
 /** Listens on 127.0.0.1. Bodies are limited to 8 MiB after decompression and to 10 s; memory is bounded by the trace store. */
 export async function startTraceSink(options: TraceSinkOptions): Promise<TraceSink> {
-  const { port, refuseEvery = 0 } = options;
+  const { port, refuseOnce = false } = options;
   const store = createTraceStore();
-  let batches = 0;
+  const batches = new Map<string, number>();
   const server = createServer(
     { requestTimeout: 10_000, headersTimeout: 5_000, maxHeaderSize: 8192 },
     (request, response) => {
@@ -44,7 +47,8 @@ export async function startTraceSink(options: TraceSinkOptions): Promise<TraceSi
       await readBody(request);
       return reply(response, 200, "{}", "application/json");
     }
-    if (request.method !== "GET") return reply(response, 405, "GET, or POST /v1/traces\n");
+    if (request.method !== "GET" && request.method !== "HEAD")
+      return reply(response, 405, "GET, HEAD, or POST /v1/traces and /v1/metrics\n");
     if (path === "/" || path === "/traces") return reply(response, 200, listPage(store));
     const traceId = /^\/traces\/([0-9a-f]{32})$/.exec(path)?.[1];
     const tree = traceId === undefined ? undefined : store.render(traceId);
@@ -52,12 +56,13 @@ export async function startTraceSink(options: TraceSinkOptions): Promise<TraceSi
   }
 
   async function receiveTraces(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await readBody(request);
-    batches++;
-    if (refuseEvery > 0 && batches % refuseEvery === 0) {
-      return reply(response, 400, "refused on purpose: the demo shows what lost spans look like\n");
+    const service = store.add(JSON.parse((await readBody(request)).toString("utf8")));
+    const batch = (batches.get(service) ?? 0) + 1;
+    batches.set(service, batch);
+    // The first one is spared: an exporter that fails at once would look misconfigured.
+    if (refuseOnce && batch === 2) {
+      return reply(response, 400, "refused once on purpose, to show how dropped spans are counted\n");
     }
-    store.add(JSON.parse(body.toString("utf8")));
     reply(response, 200, "{}", "application/json");
   }
 

@@ -56,8 +56,9 @@ describe("createTraceStore", () => {
     expect(store.list(10).map(({ spans }) => spans)).toEqual([2, 2, 2]);
   });
 
-  it("takes nothing from what is not a trace request", () => {
-    expect(createTraceStore().add({})).toBe(0);
-    expect(createTraceStore().add({ resourceSpans: [{}] })).toBe(0);
+  it("names the sender, and refuses what is no trace request", () => {
+    expect(createTraceStore().add(request("manager", []))).toBe("manager");
+    expect(createTraceStore().add({})).toBe("unknown_service");
+    expect(() => createTraceStore().add(null)).toThrow("no ExportTraceServiceRequest");
   });
 });

@@ -23,8 +23,11 @@ export interface TraceSummary {
 /** The newest traces, in memory. */
 export interface TraceStore {
   readonly size: number;
-  /** Takes the spans of one `ExportTraceServiceRequest` in OTLP's JSON encoding; gives how many it took. */
-  add(request: unknown): number;
+  /**
+   * Takes the spans of one `ExportTraceServiceRequest` in OTLP's JSON encoding and gives the sender's `service.name`. Throws for what
+   * is no such request.
+   */
+  add(request: unknown): string;
   /** Newest first. */
   list(limit: number): TraceSummary[];
   /** The spans of a trace as an indented tree, or undefined for an unknown trace. */
@@ -71,10 +74,14 @@ export function createTraceStore(
       return traces.size;
     },
     add(request) {
-      let taken = 0;
+      if (typeof request !== "object" || request === null) {
+        throw new Error("the body is no ExportTraceServiceRequest; send OTLP traces in the JSON encoding");
+      }
+      let sender = "unknown_service";
       for (const { resource, scopeSpans } of (request as OtlpTraceRequest).resourceSpans ?? []) {
         const name = resource?.attributes?.find((attribute) => attribute.key === "service.name");
-        const service = name?.value?.stringValue ?? "unknown_service";
+        const service = name?.value?.stringValue ?? sender;
+        sender = service;
         for (const span of (scopeSpans ?? []).flatMap((scope) => scope.spans ?? [])) {
           if (!span.traceId || !span.spanId) continue;
           put({
@@ -87,10 +94,9 @@ export function createTraceStore(
             endNs: BigInt(span.endTimeUnixNano ?? 0),
             failed: span.status?.code === 2 || span.status?.code === "STATUS_CODE_ERROR",
           });
-          taken++;
         }
       }
-      return taken;
+      return sender;
     },
     list(limit) {
       return [...traces.values()].slice(-limit).reverse().map(summarise);

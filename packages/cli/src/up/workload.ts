@@ -89,7 +89,7 @@ export function createWorkload(options: WorkloadOptions): Workload {
       const many = random() < 0.3 ? 5 : 1;
       await Promise.all(Array.from({ length: many }, () => create(signal)));
     } else if (dice < 0.45) await togglePower(signal);
-    else if (dice < 0.6) await resize(pick(), signal);
+    else if (dice < 0.72) await resize(pick(), signal);
     // Everything at once, as when somebody changes a template: queues fill.
     else if (dice < 0.75) await Promise.all(existing.map((name) => resize(name, signal)));
     else await remove(signal);
