@@ -76,7 +76,7 @@ export async function answerScrape(
 /** Hands out a piece when the one before is on its way, so that a slow reader holds nothing but the page, which others may share. */
 async function sendChunks(response: ServerResponse, chunks: readonly Uint8Array[]): Promise<void> {
   if (chunks.length <= 1) {
-    response.end(...chunks);
+    response.end(chunks[0]);
     return;
   }
   for (const chunk of chunks) {
