@@ -1,5 +1,6 @@
-/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-call -- answers are read as the JSON they are */
+/* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access, @typescript-eslint/no-unsafe-call, @typescript-eslint/no-unsafe-argument, @typescript-eslint/no-unsafe-return -- answers are read as the JSON they are */
 import type { ConformanceCase } from "./case.ts";
+import type { Body } from "./client.ts";
 import assert from "node:assert/strict";
 import { configMap } from "./case.ts";
 
@@ -153,6 +154,110 @@ export const validationCases: readonly ConformanceCase[] = [
       assert.equal(
         other.message,
         'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "bogus"',
+      );
+    },
+  },
+  {
+    name: "bad values are printed as Go prints them",
+    async run({ call, expect, core, namespace }) {
+      const messages = (body: Body): string[] =>
+        body.details.causes.map(({ field, message }: Body) => `${field}: ${message}`);
+      const name = 'A<\u00e9\u0001"';
+      const named = await expect(422, "POST", `${core}/configmaps`, configMap(name));
+      assert.ok(
+        named.message.startsWith(
+          'ConfigMap "A<\u00e9\\x01\\"" is invalid: metadata.name: Invalid value: "A<\u00e9\\x01\\"": a',
+        ),
+        named.message,
+      );
+      assert.equal(named.details.name, name);
+      const missing = await expect(404, "GET", `${core}/configmaps/${encodeURIComponent(name)}`);
+      assert.equal(missing.message, 'configmaps "A<\u00e9\\x01\\"" not found');
+
+      // A struct keeps the order of its fields, a map is sorted by key.
+      const owner = (of: string): Body => ({ uid: of, name: of, controller: true, kind: "A", apiVersion: "v1" });
+      const owners = await expect(
+        422,
+        "POST",
+        `${core}/configmaps`,
+        configMap("x", {}, { ownerReferences: [owner("a"), owner("<")] }),
+      );
+      assert.deepEqual(messages(owners), [
+        'metadata.ownerReferences: Invalid value: [{"apiVersion":"v1","kind":"A","name":"a","uid":"a","controller":true},{"apiVersion":"v1","kind":"A","name":"\\u003c","uid":"\\u003c","controller":true}]: Only one reference can have Controller set to true. Found "true" in references for A/a and A/<',
+      ]);
+      const deployment = (labels?: Body): Body => ({
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: { name: "d" },
+        spec: {
+          selector: { matchLabels: { a: "b" } },
+          template: { metadata: { labels }, spec: { containers: [{ name: "c", image: "i" }] } },
+        },
+      });
+      const deployments = `/apis/apps/v1/namespaces/${namespace}/deployments`;
+      const templates: [Body, string][] = [
+        [{ z: "1", a: "x" }, '{"a":"x","z":"1"}'],
+        [{}, "{}"],
+        [undefined, "null"],
+      ];
+      for (const [labels, printed] of templates) {
+        const { body } = await call("POST", deployments, deployment(labels));
+        assert.deepEqual(messages(body), [
+          `spec.template.metadata.labels: Invalid value: ${printed}: \`selector\` does not match template \`labels\``,
+        ]);
+      }
+    },
+  },
+  {
+    name: "a limit of one is printed in the singular, and what no single field is to blame for under <nil>",
+    async run({ expect, defineWidget }) {
+      const { path, widget } = await defineWidget((definition) => {
+        const { spec } = definition.spec.versions[0].schema.openAPIV3Schema.properties;
+        spec.properties.text = { type: "string", maxLength: 1 };
+        spec.properties.list = { type: "array", maxItems: 1, items: { type: "string" } };
+        spec.anyOf = [{ required: ["replicas"] }, { required: ["free"] }];
+      });
+      const status = await expect(422, "POST", path, widget("a", { size: 1, text: "ab", list: ["a", "b"] }));
+      const complaints = status.details.causes.map(({ reason, field, message }: Body) => [reason, field, message]);
+      assert.deepEqual(complaints.sort(), [
+        ["FieldValueInvalid", "<nil>", 'Invalid value: "": "spec" must validate at least one schema (anyOf)'],
+        ["FieldValueRequired", "spec.replicas", "Required value"],
+        ["FieldValueTooLong", "spec.text", "Too long: may not be more than 1 byte"],
+        ["FieldValueTooMany", "spec.list", "Too many: 2: must have at most 1 item"],
+      ]);
+    },
+  },
+  {
+    name: "finalizers are checked in two steps, and freer in custom resources",
+    async run({ expect, core, defineWidget }) {
+      const complain = async (finalizers: string[]): Promise<string[]> => {
+        const status = await expect(422, "POST", `${core}/configmaps`, configMap("a", {}, { finalizers }));
+        return status.details.causes.map(
+          ({ field, message }: Body) => `${field}: ${message.replace(/ \(e\.g\..*/, "")}`,
+        );
+      };
+      assert.deepEqual(await complain(["x", "a b"]), [
+        "metadata.finalizers: Invalid value: \"a b\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+        'metadata.finalizers[0]: Invalid value: "x": name is neither a standard finalizer name nor is it fully qualified',
+        'metadata.finalizers[1]: Invalid value: "a b": name is neither a standard finalizer name nor is it fully qualified',
+      ]);
+      assert.deepEqual(await complain(["orphan", "foregroundDeletion"]), [
+        'metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: finalizer orphan and foregroundDeletion cannot be both set',
+      ]);
+      const { path, widget } = await defineWidget();
+      const made = await expect(201, "POST", path, { ...widget("a"), metadata: { name: "a", finalizers: ["x"] } });
+      assert.deepEqual(made.metadata.finalizers, ["x"]);
+      await expect(200, "PUT", `${path}/a`, { ...made, metadata: { ...made.metadata, finalizers: [] } });
+    },
+  },
+  {
+    name: "an Event owns nothing",
+    async run({ expect, core }) {
+      const ownerReferences = [{ apiVersion: "v1", kind: "Event", name: "e", uid: "u" }];
+      const status = await expect(422, "POST", `${core}/configmaps`, configMap("a", {}, { ownerReferences }));
+      assert.equal(
+        status.details.causes[0].message,
+        'Invalid value: {"apiVersion":"v1","kind":"Event","name":"e","uid":"u"}: /v1, Kind=Event is disallowed from being an owner',
       );
     },
   },

@@ -1,5 +1,6 @@
 import type { FieldError, JsonObject } from "./schema/index.ts";
 import { CodedError } from "@almanac/core";
+import { goQuote } from "./schema/index.ts";
 
 /** Reasons as `metav1.StatusReason` spells them. */
 export type StatusReason =
@@ -102,11 +103,11 @@ export function forbidden(
   causes?: StatusDetails["causes"],
 ): StatusError {
   const details = { ...detailsOf(resource, name), ...(causes === undefined ? {} : { causes }) };
-  return new StatusError(403, "Forbidden", `${qualified(resource)} "${name}" is forbidden: ${why}`, { details });
+  return new StatusError(403, "Forbidden", `${qualified(resource)} ${goQuote(name)} is forbidden: ${why}`, { details });
 }
 
 export function notFound(resource: ResourceName, name: string): StatusError {
-  return new StatusError(404, "NotFound", `${qualified(resource)} "${name}" not found`, {
+  return new StatusError(404, "NotFound", `${qualified(resource)} ${goQuote(name)} not found`, {
     details: detailsOf(resource, name),
   });
 }
@@ -117,13 +118,13 @@ export function noSuchPath(): StatusError {
 }
 
 export function alreadyExists(resource: ResourceName, name: string): StatusError {
-  return new StatusError(409, "AlreadyExists", `${qualified(resource)} "${name}" already exists`, {
+  return new StatusError(409, "AlreadyExists", `${qualified(resource)} ${goQuote(name)} already exists`, {
     details: detailsOf(resource, name),
   });
 }
 
 export function conflict(resource: ResourceName, name: string, why: string): StatusError {
-  const text = `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`;
+  const text = `Operation cannot be fulfilled on ${qualified(resource)} ${goQuote(name)}: ${why}`;
   return new StatusError(409, "Conflict", text, { details: detailsOf(resource, name) });
 }
 
@@ -132,7 +133,7 @@ export const modified = "the object has been modified; please apply your changes
 export function invalid({ group, kind }: KindName, name: string, errors: readonly FieldError[]): StatusError {
   const lines = errors.map((error) => `${error.field}: ${error.message}`);
   const all = lines.length === 1 ? lines[0] : `[${[...new Set(lines)].join(", ")}]`;
-  const what = `${group === "" ? kind : `${kind}.${group}`} "${name}" is invalid`;
+  const what = `${group === "" ? kind : `${kind}.${group}`} ${goQuote(name)} is invalid`;
   return new StatusError(422, "Invalid", errors.length === 0 ? what : `${what}: ${all}`, {
     details: {
       ...(name === "" ? {} : { name }),

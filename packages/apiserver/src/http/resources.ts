@@ -6,7 +6,6 @@ import type { IncludeObject } from "../table/table.ts";
 import type { Representation } from "./negotiate.ts";
 import type { ResourcePath } from "./path.ts";
 import type { Exchange } from "./request.ts";
-import { notSupported, required } from "../kinds/field-errors.ts";
 import { groupVersion, present } from "../kinds/kind.ts";
 import { at, isObject, metaOf } from "../object.ts";
 import { decodeObject } from "../rest/decode.ts";
@@ -16,6 +15,7 @@ import { listPage } from "../rest/read.ts";
 import { patchScale, readScale, replaceScale } from "../rest/scale.ts";
 import { readSelection } from "../rest/selection.ts";
 import { createObject, replaceObject } from "../rest/write.ts";
+import { notSupported, required } from "../schema/index.ts";
 import {
   badRequest,
   invalid,

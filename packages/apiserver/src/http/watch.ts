@@ -7,9 +7,9 @@ import type { HubMember } from "./watch-hub.ts";
 import type { Representation } from "./negotiate.ts";
 import type { Exchange } from "./request.ts";
 import type { IncludeObject } from "../table/table.ts";
-import { forbiddenField, notSupported } from "../kinds/field-errors.ts";
 import { invalidListOptions, readRevision } from "../rest/read.ts";
 import { readSelection } from "../rest/selection.ts";
+import { forbiddenField, notSupported } from "../schema/index.ts";
 import { badRequest, expired } from "../status.ts";
 import { createFrameEncoder, errorFrame } from "./watch-frames.ts";
 

@@ -1,9 +1,9 @@
 import type { FieldError, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
 import { at, isObject, sameJson, show, textAt } from "../object.ts";
+import { forbiddenField, invalidValue, required } from "../schema/index.ts";
 import { ageColumn, column, nameColumn } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
-import { forbiddenField, invalidValue, required } from "./field-errors.ts";
 import { boolean, string, stringMap } from "./schema-dsl.ts";
 
 const keyPattern = /^[-._a-zA-Z0-9]+$/;
@@ -94,7 +94,7 @@ export const secretKind: Kind = defineBuiltin({
   validate(next, previous) {
     const errors = [...validateKeys(next.data, "data"), ...validateImmutable(next, previous, ["data"])];
     if (previous !== undefined && next.type !== previous.type)
-      errors.push(invalidValue("type", next.type, "field is immutable"));
+      errors.push(invalidValue("type", next.type ?? null, "field is immutable"));
     for (const key of requiredKeys.get(textAt(next, "type")) ?? []) {
       if (at(next, "data", key) === undefined) errors.push(required(`data[${key}]`));
     }

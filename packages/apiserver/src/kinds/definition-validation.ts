@@ -1,8 +1,7 @@
 import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import { at, isObject, listAt, sameJson, textAt } from "../object.ts";
-import { compileSchema, SchemaError } from "../schema/index.ts";
+import { compileSchema, invalidValue, notSupported, required, SchemaError } from "../schema/index.ts";
 import { compileJsonPath } from "../table/json-path.ts";
-import { invalidValue, notSupported, required } from "./field-errors.ts";
 import { nameProblems } from "./names.ts";
 
 const columnTypes = ["boolean", "date", "integer", "number", "string"];

@@ -1,9 +1,9 @@
 import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
 import { at, isObject, listAt, sameJson, show, textAt } from "../object.ts";
+import { invalidStruct, invalidValue, required } from "../schema/index.ts";
 import { ageColumn, column, nameColumn } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
-import { invalidValue, required } from "./field-errors.ts";
 import { boolean, integer, intOrString, list, object, open, string, stringMap } from "./schema-dsl.ts";
 
 const labelSelector = object("Labels of the pods.", {
@@ -146,10 +146,12 @@ export const deploymentKind: Kind = defineBuiltin({
       !isObject(selector) ||
       (isObject(wanted) && Object.entries(wanted).some(([key, value]) => at(labels, key) !== value))
     ) {
-      errors.push(invalidValue("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"));
+      errors.push(
+        invalidValue("spec.template.metadata.labels", labels ?? null, "`selector` does not match template `labels`"),
+      );
     }
     if (previous !== undefined && isObject(selector) && !sameJson(selector, at(previous, "spec", "selector"))) {
-      errors.push(invalidValue("spec.selector", selector, "field is immutable"));
+      errors.push(invalidStruct("spec.selector", selector, "field is immutable"));
     }
     const replicas = at(next, "spec", "replicas");
     if (typeof replicas === "number" && replicas < 0)

@@ -1,10 +1,10 @@
 import type { JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
 import { at, isObject, metaOf, textAt } from "../object.ts";
+import { invalidValue } from "../schema/index.ts";
 import { age } from "../table/age.ts";
 import { column } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
-import { invalidValue } from "./field-errors.ts";
 import { integer, object, string, time } from "./schema-dsl.ts";
 
 const reference = (description: string): JsonObject =>

@@ -1,9 +1,9 @@
 import type { FieldError } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
 import { at, textAt } from "../object.ts";
+import { invalidValue } from "../schema/index.ts";
 import { ageColumn, column, nameColumn } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
-import { invalidValue } from "./field-errors.ts";
 import { integer, object, string } from "./schema-dsl.ts";
 
 export const leaseKind: Kind = defineBuiltin({

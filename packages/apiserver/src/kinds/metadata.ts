@@ -1,8 +1,8 @@
 import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
-import { goType, isObject, listAt, metaOf } from "../object.ts";
+import { goType, isObject, listAt, metaOf, show, textAt } from "../object.ts";
+import { forbiddenField, invalidStruct, invalidValue, required, tooLong } from "../schema/index.ts";
 import { badRequest } from "../status.ts";
-import { forbiddenField, invalidValue, required, tooLong } from "./field-errors.ts";
 import { labelValueProblems, nameProblems, qualifiedNameProblems } from "./names.ts";
 
 type FieldType = "string" | "integer" | "stringMap" | "strings" | "objects";
@@ -25,7 +25,7 @@ const fieldTypes: Readonly<Record<string, FieldType>> = {
   managedFields: "objects",
 };
 
-const ownerFields = new Set(["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"]);
+const ownerFields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
 
 /**
  * Reads `metadata` as the typed ObjectMeta it is: unknown fields are dropped (their paths returned), a wrong type is a 400,
@@ -85,13 +85,13 @@ function readField(refuse: Mismatch, key: string, type: FieldType, value: Json, 
   }
 }
 
+/** The fields of an owner reference come in the order that the server's struct gives them. */
 function readOwner(owner: JsonObject, index: number, dropped: string[]): JsonObject {
-  const read: JsonObject = {};
-  for (const [key, value] of Object.entries(owner)) {
-    if (!ownerFields.has(key)) dropped.push(`metadata.ownerReferences[${index}].${key}`);
-    else if (value !== null) read[key] = value;
+  for (const key of Object.keys(owner)) {
+    if (!ownerFields.includes(key)) dropped.push(`metadata.ownerReferences[${index}].${key}`);
   }
-  return read;
+  const known = ownerFields.map((key) => [key, owner[key] ?? null] as const);
+  return Object.fromEntries(known.filter(([, value]) => value !== null));
 }
 
 type Mismatch = (path: string, value: Json, goName: string) => Error;
@@ -134,7 +134,7 @@ export function validateMetadata(kind: Kind, object: JsonObject, previous: JsonO
     bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
   if (bytes > annotationsLimitBytes) errors.push(tooLong("metadata.annotations", annotationsLimitBytes));
-  errors.push(...validateOwners(object), ...validateFinalizers(object, previous));
+  errors.push(...validateOwners(object), ...validateFinalizers(kind, object, previous));
   return errors;
 }
 
@@ -142,40 +142,47 @@ function validateOwners(object: JsonObject): FieldError[] {
   const errors: FieldError[] = [];
   const owners = listAt(object, "metadata", "ownerReferences");
   const path = "metadata.ownerReferences";
+  let controller: string | undefined;
   for (const owner of owners.filter(isObject)) {
     for (const field of ["apiVersion", "kind", "name", "uid"] as const) {
-      if (typeof owner[field] === "string" && owner[field] !== "") continue;
+      const value = textAt(owner, field);
+      if (value !== "" && (field !== "apiVersion" || value.split("/").length <= 2)) continue;
       const what = field === "apiVersion" ? "version must not be empty" : "must not be empty";
-      errors.push(invalidValue(`${path}.${field}`, "", what));
+      errors.push(invalidValue(`${path}.${field}`, value, what));
     }
-  }
-  if (owners.filter((owner) => isObject(owner) && owner.controller === true).length > 1) {
-    errors.push(invalidValue(path, [...owners], "Only one reference can have Controller set to true."));
+    if (owner.apiVersion === "v1" && owner.kind === "Event") {
+      errors.push(invalidStruct(path, owner, "/v1, Kind=Event is disallowed from being an owner"));
+    }
+    if (owner.controller !== true) continue;
+    const name = `${show(owner.kind)}/${show(owner.name)}`;
+    if (controller !== undefined) {
+      const why = `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${name}`;
+      errors.push(invalidStruct(path, [...owners], why));
+    }
+    controller ??= name;
   }
   return errors;
 }
 
 const standardFinalizers = new Set(["orphan", "foregroundDeletion", "kubernetes"]);
 
-function validateFinalizers(object: JsonObject, previous: JsonObject | undefined): FieldError[] {
+function validateFinalizers(kind: Kind, object: JsonObject, previous: JsonObject | undefined): FieldError[] {
   const errors: FieldError[] = [];
+  const path = "metadata.finalizers";
   const finalizers = metaOf(object).finalizers ?? [];
-  for (const [index, finalizer] of finalizers.entries()) {
-    const path = `metadata.finalizers[${index}]`;
+  for (const finalizer of finalizers) {
     for (const problem of qualifiedNameProblems(finalizer)) errors.push(invalidValue(path, finalizer, problem));
-    if (!finalizer.includes("/") && !standardFinalizers.has(finalizer)) {
-      errors.push(invalidValue(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
-    }
   }
   if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion")) {
-    errors.push(
-      invalidValue(
-        "metadata.finalizers",
-        [...finalizers],
-        "finalizers orphan and foregroundDeletion cannot be both set",
-      ),
-    );
+    errors.push(invalidValue(path, [...finalizers], "finalizer orphan and foregroundDeletion cannot be both set"));
   }
+  finalizers.forEach((finalizer, index) => {
+    // The API's extensions are free in their choice.
+    if (kind.custom || kind.group === "apiextensions.k8s.io") return;
+    if (finalizer.includes("/") || standardFinalizers.has(finalizer)) return;
+    const why = "name is neither a standard finalizer name nor is it fully qualified";
+    errors.push(invalidValue(`${path}[${index}]`, finalizer, why));
+  });
   if (previous !== undefined && metaOf(previous).deletionTimestamp !== undefined) {
     const known = new Set(metaOf(previous).finalizers ?? []);
     const added = finalizers.filter((finalizer) => !known.has(finalizer));

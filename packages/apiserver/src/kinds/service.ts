@@ -1,10 +1,12 @@
 import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
 import { at, isObject, listAt, show, textAt } from "../object.ts";
+import { invalidValue, notSupported, required } from "../schema/index.ts";
 import { ageColumn, column, nameColumn } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
-import { invalidValue, required } from "./field-errors.ts";
 import { boolean, integer, intOrString, list, object, open, string, stringMap } from "./schema-dsl.ts";
+
+const serviceTypes = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 
 function portsOf(service: JsonObject): string {
   const ports = listAt(service, "spec", "ports").map((port) => {
@@ -115,12 +117,8 @@ export const serviceKind: Kind = defineBuiltin({
     const errors: FieldError[] = [];
     const ports = listAt(next, "spec", "ports");
     const type = textAt(next, "spec", "type");
-    if (!["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"].includes(type)) {
-      errors.push({
-        type: "FieldValueNotSupported",
-        field: "spec.type",
-        message: `Unsupported value: ${JSON.stringify(type)}: supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"`,
-      });
+    if (!serviceTypes.includes(type)) {
+      errors.push(notSupported("spec.type", type, serviceTypes));
     }
     if (ports.length === 0 && type !== "ExternalName" && textAt(next, "spec", "clusterIP") !== "None")
       errors.push(required("spec.ports"));

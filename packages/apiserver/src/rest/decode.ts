@@ -1,9 +1,9 @@
 import type { Json, JsonObject } from "../schema/index.ts";
 import type { Target, WriteOptions } from "./context.ts";
-import { invalidValue } from "../kinds/field-errors.ts";
 import { groupVersion } from "../kinds/kind.ts";
 import { decodeMetadata } from "../kinds/metadata.ts";
 import { at, goType, isObject, show, textAt } from "../object.ts";
+import { invalidValue } from "../schema/index.ts";
 import { badRequest, invalid } from "../status.ts";
 
 /**

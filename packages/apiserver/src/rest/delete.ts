@@ -2,9 +2,9 @@ import type { FieldError, JsonObject } from "../schema/index.ts";
 import type { Entry } from "../store/entry.ts";
 import type { ServerContext, Target } from "./context.ts";
 import { cleanupFinalizer, definitionCollection, withCondition } from "../kinds/definition.ts";
-import { invalidValue, notSupported } from "../kinds/field-errors.ts";
 import { protectedNamespaces } from "../kinds/namespace.ts";
 import { at, isObject, listAt, metaOf, show, timestamp, withMeta } from "../object.ts";
+import { invalidValue, notSupported } from "../schema/index.ts";
 import { conflict, forbidden, invalid, notFound } from "../status.ts";
 import { isFinal } from "./write.ts";
 

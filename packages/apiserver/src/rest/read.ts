@@ -4,9 +4,9 @@ import type { Entry } from "../store/entry.ts";
 import type { ServerContext } from "./context.ts";
 import type { EntryMatch, Selection } from "./selection.ts";
 import type { StatusError } from "../status.ts";
-import { forbiddenField, notSupported } from "../kinds/field-errors.ts";
 import { badRequest, expired, invalid, tooLargeResourceVersion } from "../status.ts";
 import { decodeContinue, encodeContinue } from "./continue-token.ts";
+import { forbiddenField, notSupported } from "../schema/index.ts";
 
 export interface ListQuery {
   readonly namespace: string | undefined;

@@ -1,10 +1,10 @@
 import type { PatchType } from "./patch.ts";
 import type { Json, JsonObject } from "../schema/index.ts";
 import type { ServerContext, Target, WriteOptions } from "./context.ts";
-import { invalidValue } from "../kinds/field-errors.ts";
 import { present } from "../kinds/kind.ts";
 import { at, isObject, metaOf, show, withMeta } from "../object.ts";
 import { jsonPatch, mergePatch } from "../patch/index.ts";
+import { invalidValue } from "../schema/index.ts";
 import { badRequest, invalid, notFound } from "../status.ts";
 import { replaceObject } from "./write.ts";
 

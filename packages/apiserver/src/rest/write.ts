@@ -2,10 +2,10 @@ import type { FieldError, JsonObject } from "../schema/index.ts";
 import type { Entry } from "../store/entry.ts";
 import type { ServerContext, Target, WriteOptions, Written } from "./context.ts";
 import { trackUpdate } from "../apply/index.ts";
-import { invalidValue } from "../kinds/field-errors.ts";
 import { groupVersion, present, toStored } from "../kinds/kind.ts";
 import { validateMetadata } from "../kinds/metadata.ts";
 import { isObject, metaOf, sameJson, timestamp, withMeta } from "../object.ts";
+import { invalidValue } from "../schema/index.ts";
 import {
   alreadyExists,
   badRequest,

@@ -1,4 +1,4 @@
-import { goJson, goNumber, goQuote } from "./go-format.ts";
+import { goJson, goNumber, goQuote, goStruct } from "./go-format.ts";
 import type { Json } from "./json.ts";
 
 /** Reasons of the causes in a Status with reason Invalid, as apimachinery's `field.ErrorType` spells them. */
@@ -28,6 +28,11 @@ export interface FieldError {
 /** A complaint about `value`. */
 export function invalid(field: string, value: Json, detail: string): FieldError {
   return { type: "FieldValueInvalid", field, message: `Invalid value: ${printed(value)}: ${detail}` };
+}
+
+/** A complaint about a value that is a struct (or a list of them) in the server, with its fields in the order of the struct. */
+export function invalidStruct(field: string, value: Json, detail: string): FieldError {
+  return { type: "FieldValueInvalid", field, message: `Invalid value: ${goStruct(value)}: ${detail}` };
 }
 
 /** A value of another type than the schema's; printed like `invalid`, with another reason. */

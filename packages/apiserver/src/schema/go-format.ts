@@ -1,5 +1,5 @@
 import type { Json } from "./json.ts";
-import { canonicalJson } from "./json.ts";
+import { canonicalJson, isObject } from "./json.ts";
 
 // Messages of the real API server are printed by Go's fmt; clients and their tests compare them literally.
 
@@ -39,8 +39,19 @@ export function goNumber(value: number): string {
   return `${mantissa}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
 
-/** What Go's encoding/json makes of a value: sorted keys, and escapes for what could end a script in HTML. */
+/** What Go's encoding/json makes of a map or a simple value: sorted keys, and escapes for what could end a script in HTML. */
 export function goJson(value: Json): string {
-  const unsafe = /[<>&\u2028\u2029]/g;
-  return canonicalJson(value).replace(unsafe, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return escapeHtml(canonicalJson(value));
+}
+
+/** What Go's encoding/json makes of a struct, or of a list of structs: their own fields keep the order, maps inside have sorted keys. */
+export function goStruct(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(goStruct).join(",")}]`;
+  if (!isObject(value)) return goJson(value);
+  const members = Object.entries(value).map(([key, member]) => `${goJson(key)}:${goJson(member)}`);
+  return `{${members.join(",")}}`;
+}
+
+function escapeHtml(json: string): string {
+  return json.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

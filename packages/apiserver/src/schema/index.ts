@@ -1,5 +1,14 @@
 export { compileSchema } from "./compile.ts";
 export { SchemaError } from "./error.ts";
+export {
+  forbidden as forbiddenField,
+  invalid as invalidValue,
+  invalidStruct,
+  notSupported,
+  required,
+  tooLong,
+} from "./field-error.ts";
+export { goQuote } from "./go-format.ts";
 export type { CompiledSchema, CompileSchemaOptions } from "./compile.ts";
 export type { FieldError } from "./field-error.ts";
 export type { Json, JsonObject } from "./json.ts";
