@@ -3,6 +3,7 @@ import { CodedError, describeError } from "@almanac/core";
 import { GrpcError } from "@almanac/grpc";
 import { KubeError } from "@almanac/kube";
 import { ProviderError } from "@almanac/provider";
+import { connectionWords } from "./connection-words.ts";
 import type { ProviderErrorCode } from "@almanac/provider";
 
 export type ManagerErrorCode =
@@ -86,7 +87,8 @@ export function classify(thrown: unknown): Classified {
       outcome: refusals.has(thrown.code) ? "failure" : "error",
       reason: isTls && tlsWords.test(thrown.details) ? "TLSError" : thrown.reason,
       counted: thrown.counted,
-      message: `${thrown.code}: ${thrown.details}`,
+      // What the peer says is the peer's; what the client library says needs translation.
+      message: `${thrown.code}: ${thrown.counted ? thrown.details : connectionWords(thrown.details)}`,
     };
   }
   // A GrpcError outside of a call is about the certificate files.
