@@ -1,7 +1,7 @@
 import { again, done, failure } from "@almanac/controller";
 import type { ReconcileContext, Request, Result } from "@almanac/controller";
 import { isKubeError } from "@almanac/kube";
-import type { ProviderType } from "@almanac/catalog";
+import type { Provider } from "../api/provider.ts";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 import { findCondition } from "../conditions.ts";
 import { countError } from "../context.ts";
@@ -75,6 +75,7 @@ function createMachineReconcile(
   context: ReconcileContext<VirtualMachine>,
 ): MachineReconcile {
   const { informers, pool, clock, events } = manager;
+  const startedAtMs = clock.monotonic();
   const deleting = vm.metadata.deletionTimestamp !== undefined;
   const session: Session = createSession(manager, vm, context);
   const { providerRef } = vm.spec;
@@ -221,21 +222,25 @@ function createMachineReconcile(
     await session.commit();
     await writeStatus(problem);
     if (isNews) {
-      if (error.reason === "Unsupported" && provider !== undefined) refuseCreation();
+      if (error.reason === "Unsupported" && provider !== undefined) refuseCreation(provider.spec.type);
       countError(manager, error);
       events.record(session.vm, { type: "Warning", reason, message });
     }
     return failure(unmet, { afterMs: longPauseMs });
   }
 
-  /** An attempt that nobody can carry out ends before it begins, and counts under the type it was meant for. */
-  function refuseCreation(): void {
+  /**
+   * An attempt that nobody can carry out ends before it is sent: with this reconcile it began, and with the status that says so it ends.
+   * The Provider's own word for its type comes from outside and is passed on as it is, since only the catalog knows which types it lists:
+   * it records any other as `other` and counts that it had to.
+   */
+  function refuseCreation(type: Provider["spec"]["type"]): void {
     countOperation(manager.instruments, {
       operation: "Create",
-      type: provider?.spec.type as ProviderType,
+      type,
       provider: providerRef.name,
       outcome: "failure",
-      durationSeconds: 0,
+      durationSeconds: (clock.monotonic() - startedAtMs) / 1000,
     });
   }
 
