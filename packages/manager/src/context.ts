@@ -34,6 +34,8 @@ export interface ManagerContext {
   readonly clock: Clock;
   readonly random: () => number;
   readonly describeIntervalMs: number;
+  /** How long a Provider's Deployment may take to become available. */
+  readonly startGraceMs: number;
 }
 
 /** Counts an error unless the provider that reported it has. */

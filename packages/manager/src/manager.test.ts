@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { createApiServer, type ApiServer } from "@almanac/apiserver";
 import { virtrigaud } from "@almanac/catalog";
+import type { LogFields, Logger } from "@almanac/core";
 import { bearerToken, createKubeClient, type KubeClient } from "@almanac/kube";
 import { createProviderClient } from "@almanac/provider";
 import {
@@ -391,7 +392,7 @@ describe("startManager", () => {
     await new Promise((resolve) => reserved.close(resolve));
     world.endpoints.set("default/lab", `127.0.0.1:${port}`);
     await world.startMock("other");
-    await world.startManager();
+    await world.startManager({ startGraceMs: 50 });
     await world.addProvider("lab", { healthCheck: { interval: "1h", timeout: "1s" } });
     await world.addProvider("other");
     await world.addMachine("web");
@@ -444,6 +445,99 @@ describe("startManager", () => {
       async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] === undefined,
     );
     await until("healthy again", () => isReady(world.provider("lab")));
+  });
+
+  it("sends nothing, and counts and says nothing more, while a circuit is open", async () => {
+    const world = await createWorld();
+    const lines: LogLine[] = [];
+    world.endpoints.set("default/lab", await closedAddress());
+    const breaker = { failureThreshold: 2, openMs: 1_200, halfOpenCalls: 1 };
+    await world.startManager({
+      circuitBreaker: breaker,
+      startGraceMs: 0,
+      telemetry: { ...world.telemetry, logger: loggerInto(lines) },
+    });
+    await world.addProvider("lab", { healthCheck: { interval: "200ms", timeout: "1s" } });
+    const state = async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] ?? 0;
+    await until("open", async () => (await state()) === 2);
+    await until("said", () => condition(world.provider("lab"), "Ready")?.reason === "CircuitOpen");
+    const said = condition(world.provider("lab"), "Ready")?.message;
+    expect(said).toMatch(/circuit breaker is open.*nothing listens at/);
+    expect(said?.match(/open/g)).toHaveLength(1);
+    const version = world.provider("lab")?.metadata.resourceVersion;
+    const counted = { "ConnectionFailed manager": 2 };
+    expect(await world.samples("virtrigaud_errors_total")).toEqual(counted);
+    const logsBefore = lines.length;
+    await wait(600);
+    expect(await state()).toBe(2);
+    expect(await world.samples("virtrigaud_errors_total")).toEqual(counted);
+    expect(world.provider("lab")?.metadata.resourceVersion).toBe(version);
+    expect(lines.slice(logsBefore).filter(({ level }) => level !== "debug")).toEqual([]);
+    await until("half-open", async () => (await state()) === 1);
+    await until("open again", async () => (await state()) === 2);
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({ "ConnectionFailed manager": 3 });
+    expect((await world.samples("virtrigaud_circuit_breaker_failures_total"))["mock lab"]).toBe(3);
+    // Of all that failed, the state was said when it became what it is.
+    const warnings = lines.filter(({ level }) => level === "warn" || level === "error");
+    expect(warnings.map(({ message, fields }) => fields?.["state"] ?? message)).toEqual([
+      "The provider failed its health check",
+      "open",
+      "The provider is given a rest",
+      "half-open",
+      "open",
+    ]);
+
+    // A new address is a new peer, whatever the circuit says of the old one.
+    const since = performance.now();
+    await world.startMock("lab");
+    await world.resources.providers.patch(
+      { namespace: "default", name: "lab" },
+      { spec: { rateLimit: { qps: 50 } } },
+      { type: "merge" },
+    );
+    await until("healthy", () => world.provider("lab")?.status?.healthy);
+    expect(performance.now() - since).toBeLessThan(1_200);
+  });
+
+  it("says that a Provider starts while it has no pod, and counts an error only when that takes too long", async () => {
+    const world = await createWorld();
+    world.endpoints.set("default/lab", await closedAddress());
+    const breaker = { failureThreshold: 3, openMs: 60_000 };
+    await world.startManager({ circuitBreaker: breaker, startGraceMs: 700 });
+    await world.addProvider("lab", { healthCheck: { interval: "50ms", timeout: "1s" } });
+    await until("starting", () => condition(world.provider("lab"), "Ready")?.reason === "RuntimeStarting");
+    expect(condition(world.provider("lab"), "Ready")?.message).toContain("the runtime is starting");
+    await wait(200);
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({});
+    expect(eventsOf(world, "lab").filter(({ type }) => type !== "Normal")).toEqual([]);
+    await until("open", async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] === 2);
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({ "ConnectionFailed manager": 3 });
+    await until("said", () =>
+      ["ConnectionFailed", "CircuitOpen"].every((reason) =>
+        eventsOf(world, "lab").some((event) => event.type === "Warning" && event.reason === reason),
+      ),
+    );
+
+    // Long before the circuit would be tried again: a pod has come.
+    await world.startMock("lab");
+    await world.resources.deployments.patch(
+      { namespace: "default", name: "virtrigaud-provider-default-lab" },
+      { status: { replicas: 1, readyReplicas: 1, availableReplicas: 1 } },
+      { type: "merge", subresource: "status" },
+    );
+    await until("healthy", () => isReady(world.provider("lab")));
+    expect(await world.samples("virtrigaud_circuit_breaker_state")).toEqual({});
+  });
+
+  it("repeats a check that fails at the interval, however short the pauses of a start", async () => {
+    const world = await createWorld();
+    world.endpoints.set("default/lab", await closedAddress());
+    await world.startManager({ startGraceMs: 0 });
+    await world.addProvider("lab", { healthCheck: { interval: "1h", timeout: "1s" } });
+    await until("refused", () => condition(world.provider("lab"), "Ready")?.reason === "ConnectionFailed");
+    await wait(500);
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({ "ConnectionFailed manager": 1 });
+    expect((await world.samples("virtrigaud_manager_reconcile_total"))["Provider error"]).toBeUndefined();
   });
 
   it("neither makes nor counts a machine twice when it dies between an answer and its record", async () => {
@@ -610,6 +704,8 @@ describe("startManager", () => {
     expect(ready.message).toContain("vsphere, libvirt, mock");
     await until("stranded", () => condition(world.machine("stranded"), "Ready")?.reason === "UnsupportedProvider");
     expect(await world.samples("virtrigaud_vm_operations_total")).toEqual({ "Create other strange failure": 1 });
+    const took = await world.samples("virtrigaud_vm_operations_duration_seconds_sum");
+    expect(Object.values(took)[0] ?? 0).toBeGreaterThan(0);
     expect(await world.samples("virtrigaud_errors_total")).toEqual({ "Unsupported manager": 2 });
     expect(world.api.store.get("deployments.apps", "default", "virtrigaud-provider-default-strange")).toBeUndefined();
 
@@ -646,6 +742,45 @@ describe("startManager", () => {
     await expect(startManager({ ...base, signal: stopped })).rejects.toThrow("not any more");
   });
 });
+
+/** An address of this machine at which nothing listens. */
+async function closedAddress(): Promise<string> {
+  const reserved = createServer().listen(0, "127.0.0.1");
+  await until("listening", () => reserved.listening);
+  const { port } = reserved.address() as AddressInfo;
+  await new Promise((resolve) => reserved.close(resolve));
+  return `127.0.0.1:${port}`;
+}
+
+interface LogLine {
+  readonly level: keyof Logger;
+  readonly message: string;
+  readonly fields: LogFields | undefined;
+}
+
+function loggerInto(lines: LogLine[]): Logger {
+  const at = (level: LogLine["level"]) => (message: string, fields?: LogFields) =>
+    void lines.push({ level, message, fields });
+  const logger: Logger = {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    child: () => logger,
+  };
+  return logger;
+}
+
+interface EventRead {
+  readonly involvedObject: { readonly name: string };
+  readonly type: string;
+  readonly reason: string;
+}
+
+function eventsOf(world: World, name: string): EventRead[] {
+  const all = world.api.store.list("events") as unknown as EventRead[];
+  return all.filter(({ involvedObject }) => involvedObject.name === name);
+}
 
 /** Passes bytes on to the API server until it is cut: then every connection breaks, and none is taken. */
 async function startProxy(port: number): Promise<{ readonly url: string; cut(): void }> {

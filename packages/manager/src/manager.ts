@@ -63,6 +63,11 @@ export interface ManagerOptions {
   readonly concurrency?: number;
   /** How often a machine at rest is compared with its hypervisor, milliseconds, plus up to 10 %. Default: 60,000. */
   readonly describeIntervalMs?: number;
+  /**
+   * How long the Deployment of a Provider may be without an available pod, milliseconds, until that counts as a failure to connect.
+   * Default: 10,000.
+   */
+  readonly startGraceMs?: number;
   /** Of every Provider. Default: 10 failures in a row open it for 60 s, then 3 calls decide. */
   readonly circuitBreaker?: BreakerOptions;
   /** How long reconciles under way may take to end at a stop, milliseconds. Default: 10,000. */
@@ -98,6 +103,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     telemetry,
     concurrency = 8,
     describeIntervalMs = 60_000,
+    startGraceMs = 10_000,
     clock = systemClock,
     random = Math.random,
   } = options;
@@ -106,6 +112,9 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
   }
   if (!(describeIntervalMs > 0)) {
     throw new ManagerError("invalid_options", `describeIntervalMs must be greater than 0, got ${describeIntervalMs}`);
+  }
+  if (!(startGraceMs >= 0)) {
+    throw new ManagerError("invalid_options", `startGraceMs must be 0 or more milliseconds, got ${startGraceMs}`);
   }
   // Files that cannot be used are better found now than with the first Provider.
   clientCredentials(options.tls)[Symbol.dispose]();
@@ -135,6 +144,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     clock,
     random,
     describeIntervalMs,
+    startGraceMs,
   };
   const controllers = createControllers(manager, { concurrency, drainMs: options.drainMs ?? 10_000 });
   cleanup.use(observeQueues(manager, controllers));
@@ -228,8 +238,8 @@ function createControllers(
     informer: informers.providers,
     predicates: [changed],
     reconcile: createProviderReconciler(manager),
-    // After a check that failed, the next one is a matter of the Provider's own interval: this only gets back to waiting for it.
-    backoff: { baseMs: 200, maxMs: 1_000 },
+    // For writes that the API server did not take; checks that fail have their own rhythm.
+    backoff: { baseMs: 200, maxMs: 60_000 },
     watches: [
       watch(informers.deployments, { map: ownerRequests("Provider", { apiGroup: group }) }),
       watch(informers.virtualMachines, {

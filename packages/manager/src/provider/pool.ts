@@ -38,6 +38,8 @@ export interface ProviderHandle {
   /** `host:port` that is dialled. */
   readonly address: string;
   readonly breakerState: CircuitState;
+  /** Milliseconds until an open circuit takes trial calls; 0 unless it is open. */
+  readonly refusesForMs: number;
   /**
    * Waits for the rate limit, then calls. Validate and GetCapabilities do not wait: they ask about the provider, not its hypervisor.
    * Rejects with ProviderError, with GrpcError for unusable TLS files, or with the signal's reason.
@@ -51,6 +53,8 @@ export interface ProviderHandle {
 
 /** Handles by Provider. One that is not removed keeps its connection open. */
 export interface ProviderPool extends Disposable {
+  /** Addresses come from a lookup, which tells nobody when its answer changes. */
+  readonly looksUpAddresses: boolean;
   /** The handle of a Provider, made at the first call and following its specification. */
   get(provider: Provider): ProviderHandle;
   /** Closes what belongs to the Provider `namespace/name`; its breaker is reported no more. */
@@ -68,6 +72,9 @@ interface Entry extends ProviderHandle {
   update(provider: Provider): void;
   close(): void;
 }
+
+// The breaker's own default; named here since the next check is planned by it.
+const defaultOpenMs = 60_000;
 
 const severity = { closed: 0, "half-open": 1, open: 2 } as const;
 const unlimited: ReadonlySet<ProviderFunction> = new Set(["validate", "getCapabilities"]);
@@ -117,14 +124,20 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
     let limit: { readonly qps: number; readonly burst: number } | undefined;
     let bucket: TokenBucket | undefined;
     let closed = false;
+    let refusesUntilMs = 0;
     let breaker = newBreaker();
 
     function newBreaker(): CircuitBreaker {
+      const openMs = options.breaker?.openMs ?? defaultOpenMs;
       return createCircuitBreaker({
         ...options.breaker,
+        openMs,
         clock,
         logger,
-        onStateChange: (state, previous) => logger.warn("The circuit breaker changed its state", { state, previous }),
+        onStateChange(state, previous) {
+          if (state === "open") refusesUntilMs = clock.monotonic() + openMs;
+          logger.warn("The circuit breaker changed its state", { state, previous });
+        },
         onFailure: () => instruments.virtrigaud_circuit_breaker_failures_total.add(1, labels),
       });
     }
@@ -155,6 +168,9 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
       },
       get breakerState() {
         return breaker.state;
+      },
+      get refusesForMs() {
+        return breaker.state === "open" ? Math.max(0, refusesUntilMs - clock.monotonic()) : 0;
       },
       async call(method, request, { signal, deadlineMs }) {
         if (!unlimited.has(method)) await bucket?.take(signal);
@@ -195,6 +211,7 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
   }
 
   return {
+    looksUpAddresses: options.providerEndpoint !== undefined,
     get(provider) {
       const key = providerKey(provider);
       let entry = entries.get(key);

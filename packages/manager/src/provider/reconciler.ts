@@ -27,19 +27,37 @@ const providerFinalizer = "provider.infra.virtrigaud.io/finalizer";
 
 const conflictPauseMs = 50;
 
+/** A half-open circuit waits this long for its first check, or one interval if that is shorter: long enough for a scrape to see it. */
+const longestTrialPauseMs = 5_000;
+
+/** How often an address that is looked up is compared while no check is sent. */
+const addressPauseMs = 5_000;
+
+const lookTimeoutMs = 200;
+
 type Status = NonNullable<Provider["status"]>;
 
 /** What is remembered of a Provider between reconciles; a new process finds it out again. */
 interface Memory {
   readonly uid: string;
   health: HealthState;
-  checkedGeneration: number | undefined;
   nextCheckAtMs: number;
   /** Since when the connection is refused; only then is it worth to look at the port. */
   refusedSinceMs: number | undefined;
-  available: boolean;
+  /** What the last check that failed said. */
+  lastFailure: string | undefined;
+  peer: Peer;
+  /** Since when `peer` is as it is: a start is given some time, and its end is looked for often. */
+  peerSinceMs: number;
   /** What was applied last, and the Deployment's generation after it. */
   applied: { readonly digest: string; readonly generation: number | undefined } | undefined;
+}
+
+/** What a change of makes the process at the other end another one. */
+interface Peer {
+  readonly generation: number | undefined;
+  readonly address: string | undefined;
+  readonly available: boolean;
 }
 
 /** Keeps a Provider's workload, its health and its connection as its object says. */
@@ -61,10 +79,11 @@ export function createProviderReconciler(
     const fresh: Memory = {
       uid: provider.metadata.uid,
       health: { healthy: provider.status?.healthy, failures: 0, successes: 0 },
-      checkedGeneration: undefined,
       nextCheckAtMs: 0,
       refusedSinceMs: undefined,
-      available: false,
+      lastFailure: undefined,
+      peer: { generation: provider.metadata.generation, address: undefined, available: false },
+      peerSinceMs: clock.now(),
       applied: undefined,
     };
     memories.set(key, fresh);
@@ -110,7 +129,6 @@ export function createProviderReconciler(
       result = terminal(thrown);
     }
     await writeStatus(draft, context);
-    if (draft.failedCheck !== undefined) throw draft.failedCheck.thrown;
     return result;
   }
 
@@ -150,10 +168,7 @@ export function createProviderReconciler(
 
     const handle = pool.get(draft.provider);
     const available = (runtime.availableReplicas ?? 0) > 0;
-    const cameUp = available && !memory.available;
-    // A pod that has just become ready is a new peer: what its predecessor did wrong is not held against it.
-    if (cameUp && memory.health.healthy !== true) handle.renew();
-    memory.available = available;
+    notePeer(draft, memory, handle, available);
 
     if (draft.provider.spec.healthCheck?.enabled === false) {
       delete draft.status.healthy;
@@ -161,39 +176,113 @@ export function createProviderReconciler(
       setCondition(draft, { ...condition, type: "Ready", status });
       return done();
     }
-    if (await isCheckDue(draft, memory, { cameUp, handle, signal: context.signal })) {
-      await checkTls(draft, context);
-      await check(draft, memory, handle, { signal: context.signal, timeoutMs });
-      memory.nextCheckAtMs = clock.now() + intervalMs;
-      memory.checkedGeneration = draft.provider.metadata.generation;
+    const { signal } = context;
+    if (handle.breakerState !== "open") {
+      const startingMs = await startsForMs(draft, memory, { handle, signal });
+      if (startingMs > 0) return noteStarting(draft, memory, { startingMs, words: runtime.message });
+      if (await isCheckDue(draft, memory, { handle, signal })) {
+        await checkTls(draft, context);
+        await check(draft, memory, handle, { context, timeoutMs });
+        memory.nextCheckAtMs = clock.now() + intervalMs;
+      }
     }
+    if (handle.breakerState === "open") return waitForBreaker(draft, memory, { handle, intervalMs, context });
     const untilCheckMs = Math.max(1, memory.nextCheckAtMs - clock.now());
-    if (memory.refusedSinceMs === undefined) return again(untilCheckMs);
+    if (memory.refusedSinceMs === undefined || !isLookedFor(memory)) return again(untilCheckMs);
     return again(Math.min(untilCheckMs, pollDelay(clock.now() - memory.refusedSinceMs)));
   }
 
-  /** Besides every interval: after a change, when the pod has become ready, and when a port that was closed opens. */
-  async function isCheckDue(
-    { provider, nowMs }: Draft,
+  /** Another specification, another address, a pod that came or went: what came before is not held against a new peer. */
+  function notePeer({ provider, nowMs }: Draft, memory: Memory, handle: ProviderHandle, available: boolean): void {
+    const before = memory.peer;
+    const peer: Peer = { generation: provider.metadata.generation, address: handle.address, available };
+    memory.peer = peer;
+    const isOther = before.generation !== peer.generation || (before.address ?? peer.address) !== peer.address;
+    if (!isOther && before.available === available) return;
+    memory.peerSinceMs = nowMs;
+    const isWell = memory.health.healthy === true;
+    if (isOther || (available && !isWell)) memory.nextCheckAtMs = 0;
+    if (isWell || (!isOther && !available)) return;
+    handle.renew();
+    memory.refusedSinceMs = undefined;
+  }
+
+  /** The port is looked at between checks while a pod is awaited, and for a while after it has come. */
+  function isLookedFor(memory: Memory): boolean {
+    return !memory.peer.available || clock.now() - memory.peerSinceMs < manager.startGraceMs;
+  }
+
+  /** How much longer a Provider without a pod may take before that is an error; 0 when it has one, or answers all the same. */
+  async function startsForMs(
+    { nowMs }: Draft,
     memory: Memory,
-    options: { readonly cameUp: boolean; readonly handle: ProviderHandle; readonly signal: AbortSignal },
+    { handle, signal }: { readonly handle: ProviderHandle; readonly signal: AbortSignal },
+  ): Promise<number> {
+    const leftMs = memory.peerSinceMs + manager.startGraceMs - nowMs;
+    if (leftMs <= 0 || memory.peer.available || memory.health.healthy === true) return 0;
+    return (await accepts(handle.address, { signal, timeoutMs: lookTimeoutMs })) ? 0 : leftMs;
+  }
+
+  function noteStarting(
+    draft: Draft,
+    memory: Memory,
+    { startingMs, words }: { readonly startingMs: number; readonly words: string | undefined },
+  ): Result {
+    const message = `the runtime is starting: ${words ?? "nothing listens yet"}`;
+    draft.status.healthy = false;
+    if (say(draft, { status: "False", reason: "RuntimeStarting", message })) {
+      events.record(draft.provider, { type: "Normal", reason: "RuntimeStarting", message });
+    }
+    return again(Math.min(startingMs, pollDelay(draft.nowMs - memory.peerSinceMs)));
+  }
+
+  /** While the circuit is open nothing is sent, so nothing can fail: the state is said once, and the next check planned for its end. */
+  function waitForBreaker(
+    draft: Draft,
+    memory: Memory,
+    options: {
+      readonly handle: ProviderHandle;
+      readonly intervalMs: number;
+      readonly context: ReconcileContext<Provider>;
+    },
+  ): Result {
+    const { handle, intervalMs, context } = options;
+    memory.health = { healthy: false, failures: 0, successes: 0 };
+    draft.status.healthy = false;
+    const last = memory.lastFailure === undefined ? "" : `; the last: ${memory.lastFailure}`;
+    const message = `the circuit breaker is open after repeated failures, no request is sent until it tries again${last}`;
+    if (say(draft, { status: "False", reason: "CircuitOpen", message })) {
+      context.logger.warn("The provider is given a rest", { reason: "CircuitOpen", error: message });
+      events.record(draft.provider, { type: "Warning", reason: "CircuitOpen", message });
+    }
+    const openForMs = handle.refusesForMs;
+    memory.nextCheckAtMs = clock.now() + openForMs + Math.min(intervalMs, longestTrialPauseMs);
+    const waitMs = Math.max(1, Math.ceil(openForMs));
+    return again(pool.looksUpAddresses ? Math.min(waitMs, addressPauseMs) : waitMs);
+  }
+
+  /** Besides every interval: when a port that was closed opens. */
+  async function isCheckDue(
+    { nowMs }: Draft,
+    memory: Memory,
+    { handle, signal }: { readonly handle: ProviderHandle; readonly signal: AbortSignal },
   ): Promise<boolean> {
-    if (nowMs >= memory.nextCheckAtMs || memory.checkedGeneration !== provider.metadata.generation) return true;
-    if (memory.health.healthy === true && memory.refusedSinceMs === undefined) return false;
-    if (options.cameUp) return true;
-    if (memory.refusedSinceMs === undefined || options.handle.breakerState === "open") return false;
-    return accepts(options.handle.address, { signal: options.signal, timeoutMs: 200 });
+    if (nowMs >= memory.nextCheckAtMs) return true;
+    if (memory.refusedSinceMs === undefined || !isLookedFor(memory)) return false;
+    return accepts(handle.address, { signal, timeoutMs: lookTimeoutMs });
   }
 
   async function check(
     draft: Draft,
     memory: Memory,
     handle: ProviderHandle,
-    options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+    { context, timeoutMs }: { readonly context: ReconcileContext<Provider>; readonly timeoutMs: number },
   ): Promise<void> {
     const { provider } = draft;
     const { failureThreshold = 3, successThreshold = 1 } = provider.spec.healthCheck ?? {};
-    const result = await checkProvider(handle, options);
+    const result = await checkProvider(handle, { signal: context.signal, timeoutMs });
+    // A machine's request opened the circuit in between, or uses up its trial: nothing was asked, so nothing was learned.
+    if (!result.ok && result.error.reason === "CircuitOpen") return;
     const before = memory.health.healthy;
     memory.health = afterCheck(memory.health, result.ok, { failures: failureThreshold, successes: successThreshold });
     draft.status.healthy = memory.health.healthy === true;
@@ -205,33 +294,39 @@ export function createProviderReconciler(
         draft.status.capabilities = capabilityNames(result.capabilities);
       }
     } else {
-      draft.failedCheck = result;
+      memory.lastFailure = result.error.message;
       countError(manager, result.error);
       memory.refusedSinceMs =
         result.error.reason === "ConnectionFailed" && !result.error.counted
           ? (memory.refusedSinceMs ?? clock.now())
           : undefined;
     }
-    // Below the threshold a failure changes nothing that others act on.
-    if (!result.ok && memory.health.healthy === true) return;
-    const waiting = result.ok && memory.health.healthy !== true;
-    const verdict: Omit<ConditionInput, "type"> = waiting
-      ? {
-          status: "False",
-          reason: "Recovering",
-          message: `${memory.health.successes} of ${successThreshold} checks passed`,
-        }
-      : result.ok
-        ? { status: "True", reason: "Healthy", message: result.message || "the provider answers" }
-        : { status: "False", reason: result.error.reason, message: result.error.message };
-    const known = findCondition(provider.status?.conditions, "ProviderAvailable");
-    setCondition(draft, { type: "ProviderAvailable", ...verdict });
-    setCondition(draft, { type: "Ready", ...verdict });
-    if (result.ok && before !== true && memory.health.healthy === true) {
-      events.record(provider, { type: "Normal", reason: "Healthy", message: `connected to ${handle.address}` });
-    } else if (!result.ok && (before === true || known?.reason !== result.error.reason)) {
-      events.record(provider, { type: "Warning", reason: result.error.reason, message: result.error.message });
+    const fields = result.ok ? {} : { reason: result.error.reason, error: result.error.message };
+    // Below the threshold a failure changes nothing that others act on; and what opened the circuit is said with that.
+    if (!result.ok && (memory.health.healthy === true || handle.breakerState === "open")) {
+      context.logger.debug("A health check failed", fields);
+      return;
     }
+    const waiting = result.ok && memory.health.healthy !== true;
+    const isNews = say(
+      draft,
+      waiting
+        ? {
+            status: "False",
+            reason: "Recovering",
+            message: `${memory.health.successes} of ${successThreshold} checks passed`,
+          }
+        : result.ok
+          ? { status: "True", reason: "Healthy", message: result.message || "the provider answers" }
+          : { status: "False", reason: result.error.reason, message: result.error.message },
+    );
+    if (result.ok) {
+      if (before === true || waiting) return;
+      events.record(provider, { type: "Normal", reason: "Healthy", message: `connected to ${handle.address}` });
+    } else if (isNews) {
+      context.logger.warn("The provider failed its health check", fields);
+      events.record(provider, { type: "Warning", reason: result.error.reason, message: result.error.message });
+    } else context.logger.debug("The provider failed its health check again", fields);
   }
 
   async function checkTls(draft: Draft, context: ReconcileContext<Provider>): Promise<void> {
@@ -322,13 +417,19 @@ interface Draft {
   provider: Provider;
   readonly status: Status;
   readonly nowMs: number;
-  /** The reconcile ends with its error, once the status is written. */
-  failedCheck?: { readonly thrown: unknown };
 }
 
 function setCondition(draft: Draft, input: ConditionInput): void {
   const context = { generation: draft.provider.metadata.generation, nowMs: draft.nowMs };
   draft.status.conditions = withCondition(draft.status.conditions, input, context);
+}
+
+/** Sets the verdict on the provider. True when it is another than the one that stands. */
+function say(draft: Draft, verdict: Omit<ConditionInput, "type">): boolean {
+  const standing = findCondition(draft.provider.status?.conditions, "ProviderAvailable");
+  setCondition(draft, { type: "ProviderAvailable", ...verdict });
+  setCondition(draft, { type: "Ready", ...verdict });
+  return standing?.status !== verdict.status || standing.reason !== verdict.reason;
 }
 
 function dropCondition(draft: Draft, type: string): void {
