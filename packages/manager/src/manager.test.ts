@@ -706,6 +706,7 @@ describe("startManager", () => {
     expect(await world.samples("virtrigaud_vm_operations_total")).toEqual({ "Create other strange failure": 1 });
     const took = await world.samples("virtrigaud_vm_operations_duration_seconds_sum");
     expect(Object.values(took)[0] ?? 0).toBeGreaterThan(0);
+    expect(world.provider("strange")?.status?.connectedVMs ?? 0).toBe(0);
     expect(await world.samples("virtrigaud_errors_total")).toEqual({ "Unsupported manager": 2 });
     expect(world.api.store.get("deployments.apps", "default", "virtrigaud-provider-default-strange")).toBeUndefined();
 

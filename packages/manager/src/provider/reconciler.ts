@@ -140,6 +140,7 @@ export function createProviderReconciler(
     const isNews = before?.reason !== reason || before.observedGeneration !== provider.metadata.generation;
     forget(providerKey(provider));
     draft.status.healthy = false;
+    draft.status.connectedVMs = 0;
     setCondition(draft, { type: "Ready", status: "False", reason, message: error.message });
     if (!isNews) return;
     countError(manager, error);
