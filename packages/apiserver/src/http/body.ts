@@ -4,16 +4,21 @@ import { parse as parseYaml } from "yaml";
 import { decodeProtobuf, protobufType } from "../protobuf/decode.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "../status.ts";
 
-/** Reads a whole body. Throws a 413 as soon as it is longer than `limitBytes`. */
+// An answer that comes while the client is still sending is lost with the connection, so what is too long is read to its end, and
+// thrown away, up to here.
+const discardedBytes = 64 * 1024 * 1024;
+
+/** Reads a whole body. Throws a 413 when it is longer than `limitBytes`; never holds more than that. */
 export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
-  if (Number(request.headers["content-length"] ?? 0) > limitBytes) throw tooLarge(limitBytes);
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > limitBytes) throw tooLarge(limitBytes);
-    chunks.push(chunk);
+    if (size <= limitBytes) chunks.push(chunk);
+    else chunks.length = 0;
+    if (size > discardedBytes) break;
   }
+  if (size > limitBytes) throw tooLarge(limitBytes);
   return Buffer.concat(chunks);
 }
 
@@ -33,22 +38,43 @@ export function parseObject(body: Buffer, contentType: string): Json {
 
 /** Reads JSON; `what` begins the message of the 400 for text that is none. */
 export function parseJson(body: Buffer, what = "couldn't get version/kind; json parse error"): Json {
+  return parseLimited(what, () => JSON.parse(body.toString("utf8")) as Json);
+}
+
+// Deeper than any object that is meant, and than what the functions behind it can follow without running out of stack.
+const depthLimit = 1_000;
+
+function parseLimited(what: string, parse: () => Json): Json {
+  let value: Json;
   try {
-    return JSON.parse(body.toString("utf8")) as Json;
+    value = parse();
   } catch (error) {
-    throw badRequest(`${what}: ${(error as Error).message}`);
+    throw badRequest(`${what}: ${(error as Error).message.split("\n")[0] ?? ""}`);
   }
+  if (isDeeperThan(value, depthLimit)) throw badRequest(`${what}: exceeded max depth of ${depthLimit}`);
+  return value;
+}
+
+/** Level by level, since a recursion would be what is to be prevented. */
+function isDeeperThan(value: Json, limit: number): boolean {
+  let level: Json[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limit) return true;
+    level = level.flatMap((node) =>
+      typeof node === "object" && node !== null
+        ? (Object.values(node) as Json[]).filter((child) => typeof child === "object" && child !== null)
+        : [],
+    );
+  }
+  return false;
 }
 
 // Enough for anchors that people write, far too few for an expansion that fills the memory.
 const aliasLimit = 100;
 
 export function parseYamlText(body: Buffer): Json {
-  try {
-    return (parseYaml(body.toString("utf8"), { maxAliasCount: aliasLimit }) ?? null) as Json;
-  } catch (error) {
-    throw badRequest(
-      `error decoding YAML: error converting YAML to JSON: yaml: ${(error as Error).message.split("\n")[0] ?? ""}`,
-    );
-  }
+  return parseLimited(
+    "error decoding YAML: error converting YAML to JSON: yaml",
+    () => (parseYaml(body.toString("utf8"), { maxAliasCount: aliasLimit }) ?? null) as Json,
+  );
 }
