@@ -1,4 +1,5 @@
 export { CodedError, describeError } from "./error.ts";
+export { makeFolder } from "./make-folder.ts";
 export { silentLogger } from "./logger.ts";
 export { sleep, systemClock } from "./clock.ts";
 export { untilShutdown } from "./shutdown.ts";

@@ -1,6 +1,6 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { describeError, silentLogger, systemClock, type Clock, type Logger } from "@almanac/core";
+import { describeError, makeFolder, silentLogger, systemClock, type Clock, type Logger } from "@almanac/core";
 
 /** What a journal line says besides when. */
 export interface JournalEntry {
@@ -47,7 +47,7 @@ export function openJournal(
 ): Journal {
   const { clock = systemClock, logger = silentLogger } = options;
   if (directory === undefined) return { write() {}, hasEffect: () => true, [Symbol.dispose]() {} };
-  mkdirSync(directory, { recursive: true });
+  makeFolder(directory);
   const file = join(directory, "journal.jsonl");
   const descriptor = openSync(file, "a+");
   const bytes = readFileSync(file);

@@ -2,11 +2,10 @@ import type { Logger } from "@almanac/core";
 import type { JsonObject } from "../schema/index.ts";
 import type { Collection } from "./collection.ts";
 import type { Entry } from "./entry.ts";
-import { describeError } from "@almanac/core";
+import { describeError, makeFolder } from "@almanac/core";
 import {
   closeSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -54,7 +53,7 @@ const fileName = /^(snapshot|journal)-(\d{8})\.jsonl$/;
 
 export function openJournal(options: JournalOptions): Journal {
   const { directory, logger, compactAfterBytes = 32 * 1024 * 1024 } = options;
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  makeFolder(directory);
   const unlock = lock(directory);
   let sequence = 0;
   let file = -1;

@@ -1,7 +1,7 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { createApiServer } from "@almanac/apiserver";
-import { untilShutdown } from "@almanac/core";
+import { makeFolder, untilShutdown } from "@almanac/core";
 import type { ApiServerFlags } from "../program.ts";
 import { createLineLogger } from "../up/line-logger.ts";
 import { untilAborted } from "../until-aborted.ts";
@@ -18,7 +18,7 @@ export async function apiServer(flags: ApiServerFlags): Promise<void> {
     logger: createLineLogger({ level: flags.logLevel }),
     ...(flags.state === undefined ? {} : { stateDir: flags.state }),
   });
-  mkdirSync(dirname(flags.kubeconfig), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(flags.kubeconfig));
   writeFileSync(flags.kubeconfig, server.kubeconfig, { mode: 0o600 });
   console.log(`Kubernetes API on ${server.url}; kubectl --kubeconfig ${flags.kubeconfig} get namespaces`);
   await untilAborted(shutdown.signal);

@@ -1,5 +1,6 @@
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { makeFolder } from "@almanac/core";
 import { CliError } from "../error.ts";
 
 /** Where one run of `almanac up` keeps its files. */
@@ -25,7 +26,7 @@ export interface RunFolderOptions {
  */
 export function createRunFolder(directory: string, options: RunFolderOptions = {}): RunFolder {
   const root = resolve(directory);
-  makeFolder(root, directory);
+  makeRoot(root, directory);
   const pidFile = join(root, "pid");
   takeFolder(root, pidFile);
   const folder: RunFolder = {
@@ -44,7 +45,7 @@ export function createRunFolder(directory: string, options: RunFolderOptions = {
   for (const path of [folder.upJson, folder.endpoints]) rmSync(path, { force: true });
   // Machines of an API that has forgotten them would belong to nobody.
   if (options.pods === undefined) rmSync(folder.pods, { recursive: true, force: true });
-  for (const path of [folder.tls, folder.pods, folder.logs]) mkdirSync(path, { recursive: true, mode: 0o700 });
+  for (const path of [folder.tls, folder.pods, folder.logs]) makeFolder(path);
   return folder;
 }
 
@@ -84,18 +85,11 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Level by level: where a file system refuses every folder (`/proc`), Node.js' recursive mkdir tries for ever. */
-function makeFolder(path: string, asked: string): void {
+function makeRoot(root: string, asked: string): void {
   try {
-    mkdirSync(path, { mode: 0o700 });
+    makeFolder(root);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST" && statSync(path).isDirectory()) return;
-    if (code === "ENOENT" && !existsSync(dirname(path))) {
-      makeFolder(dirname(path), asked);
-      mkdirSync(path, { mode: 0o700 });
-      return;
-    }
     throw new CliError("usage", `--dir: cannot make a folder at ${asked} (${code}); give one that can be written`, {
       cause: error,
     });
