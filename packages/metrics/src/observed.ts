@@ -67,6 +67,7 @@ function createReading(
   report: (result: ObservableResult, value: number, labels?: Attributes) => void,
   { family, reporter, logger, clock, source = family.name, timeoutMs = defaultTimeoutMs }: ReadingContext,
 ) {
+  reporter.sourceAdded(source);
   let failing = false;
   // Readings that ran out of time and still have not ended: starting another beside each would pile them up.
   let overdue = 0;

@@ -11,6 +11,8 @@ export interface Reporter {
   violation(family: Family, reason: ViolationReason, topic: string, describe: () => Record<string, unknown>): void;
   /** The provider itself threw; nothing is counted, since counting would go through it as well. */
   providerFailed(family: Family, error: unknown): void;
+  /** From now on the source is read, so its failures start at 0. */
+  sourceAdded(source: string): void;
   /** A source of measurements failed during a collection. */
   sourceFailed(source: string): void;
 }
@@ -29,7 +31,7 @@ export function createReporter(meterProvider: MeterProvider, logger: Logger): Re
 
   return {
     violation(family, reason, topic, describe) {
-      violations({ family: family.name, reason });
+      violations(1, { family: family.name, reason });
       warnOnce(
         `${family.name}\n${reason}\n${topic}`,
         "a measurement does not fit the catalog; further ones like it are only counted",
@@ -41,8 +43,11 @@ export function createReporter(meterProvider: MeterProvider, logger: Logger): Re
       );
     },
     providerFailed,
+    sourceAdded(source) {
+      collectionErrors(0, { source });
+    },
     sourceFailed(source) {
-      collectionErrors({ source });
+      collectionErrors(1, { source });
     },
   };
 
@@ -62,10 +67,10 @@ export function createReporter(meterProvider: MeterProvider, logger: Logger): Re
     } catch (error) {
       providerFailed(own, error);
     }
-    return (labels: Record<string, string>): void => {
+    return (value: number, labels: Record<string, string>): void => {
       try {
         counter ??= meter?.createCounter(own.name, { description: own.help });
-        counter?.add(1, labels);
+        counter?.add(value, labels);
       } catch (error) {
         providerFailed(own, error);
       }

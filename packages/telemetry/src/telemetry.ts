@@ -9,7 +9,7 @@ import {
 import type { Resource } from "@opentelemetry/resources";
 import { MeterProvider, type IMetricReader } from "@opentelemetry/sdk-metrics";
 import { TracerProvider } from "@opentelemetry/sdk-trace";
-import { catalogViews, stack as stackCatalog, type Catalog } from "@almanac/catalog";
+import { catalogViews, familiesOf, stack as stackCatalog, type Catalog } from "@almanac/catalog";
 import { describeError, type Logger } from "@almanac/core";
 import { createHealth, createPrometheusReader, ExpositionError, startMetricsServer } from "@almanac/exposition";
 import { createInstruments, observeProcess, type Instruments } from "@almanac/metrics";
@@ -183,6 +183,8 @@ async function startMetrics({
   const sdk = new MeterProvider({ resource, views: catalogViews(...catalogs), readers });
   const meterProvider: MeterProviderApi = environment.disabled ? { getMeter: () => createNoopMeter() } : sdk;
   const known = new WeakMap<Catalog, unknown>();
+  // Which families may be violated is known, so that an alert on the first violation works.
+  const familyNames = familiesOf(catalogs, options.owner).map(({ name }) => name);
   function instruments<C extends Catalog>(catalog: C): Instruments<C> {
     const found = known.get(catalog) as Instruments<C> | undefined;
     if (found !== undefined) return found;
@@ -190,7 +192,7 @@ async function startMetrics({
     const created = createInstruments(catalog, meterProvider, {
       logger,
       owner,
-      ...(values !== undefined && { known: values }),
+      known: { family: familyNames, ...values },
     });
     known.set(catalog, created);
     return created;
