@@ -188,7 +188,7 @@ function fromWire(thrown: unknown, method: string): ProviderError {
   if (error.code === "circuit_open") {
     return new ProviderError("UNAVAILABLE", `${method} was not sent: ${error.details}`, {
       reason: "CircuitOpen",
-      cause: thrown,
+      // No cause: the breaker's error says the same, and whoever prints both says it twice.
     });
   }
   const code = error.grpcCode ?? "UNKNOWN";

@@ -3,6 +3,7 @@ import { Client, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { virtrigaud } from "@almanac/catalog";
+import { describeError } from "@almanac/core";
 import { clientCredentials, createCircuitBreaker } from "@almanac/grpc";
 import { createNoopTelemetry, startTelemetry, type Telemetry } from "@almanac/telemetry";
 import { createProviderClient, type ProviderClient, type ProviderClientOptions } from "./client.ts";
@@ -370,6 +371,8 @@ describe("createProviderClient", () => {
       reason: "CircuitOpen",
       counted: false,
     });
+    const said = describeError(await client.validate({}).catch((thrown: unknown) => thrown));
+    expect(said.match(/circuit is open/g), said).toHaveLength(1);
   });
 
   it("uses the contract's deadlines, or those it is given", async () => {
