@@ -5,10 +5,11 @@ import type { ProviderClient } from "../client.ts";
 import { ownerTag, type ResponseOf } from "../contract.ts";
 import { encodeCreateDocuments, type CreateDocuments } from "../documents.ts";
 import { ProviderError, type ProviderErrorCode } from "../error.ts";
+import { withRetries } from "./retry.ts";
 
 /** What every case works with. */
 export interface CaseContext {
-  /** The service under test. */
+  /** The service under test; calls that are idempotent by contract are repeated when it is UNAVAILABLE. */
   readonly client: ProviderClient;
   /** The other service name on the same server; skips the case when the peer does not serve it. */
   readonly other: () => Promise<ProviderClient>;
@@ -161,14 +162,21 @@ export function createCaseContext(options: ContextOptions): {
     context,
     made,
     async cleanUp() {
-      for (const id of made) {
+      const remove = (id: string): Promise<boolean> =>
         // A VM in the middle of something refuses with ABORTED for as long as that lasts.
-        await until(
+        until(
           `the deletion of ${id}`,
           () => settle(client.deleteVM({ id }, { signal })).then(() => true, isOver),
           (gone) => gone,
         );
+      const failed: unknown[] = [];
+      for (const id of made) {
+        // Whatever went wrong, a task that failed included: nothing is to be learned from a deletion here, it only has to happen.
+        await withRetries(() => remove(id), { isPassing: () => !signal.aborted, signal }).catch((thrown: unknown) =>
+          failed.push(thrown),
+        );
       }
+      if (failed.length > 0) throw failed[0];
     },
   };
 }

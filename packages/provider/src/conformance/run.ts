@@ -8,6 +8,7 @@ import { createCaseContext, Skip, type ConformanceCase } from "./case.ts";
 import { lifecycleCases } from "./lifecycle-cases.ts";
 import { powerCases } from "./power-cases.ts";
 import { serviceCases } from "./service-cases.ts";
+import { retryingClient } from "./retry.ts";
 import { createStandardProbes } from "./standard-probes.ts";
 import { storageCases } from "./storage-cases.ts";
 
@@ -51,19 +52,21 @@ export interface ConformanceOptions {
 
 /**
  * Puts a running provider to the test, one case after the other, and removes every VM it has made. Never rejects for what the provider
- * does: a provider that cannot be reached has one failed case.
+ * does: a provider that cannot be reached has one failed case. What may be asked again after UNAVAILABLE is asked up to six times, so that a
+ * connection that breaks now and then fails no case; tasks that end in an error do.
  */
 export async function runConformance(options: ConformanceOptions): Promise<ConformanceReport> {
   const { address, tls, service = "native", prefix = "conformance", caseTimeoutMs = 120_000 } = options;
   const telemetry = options.telemetry ?? createNoopTelemetry();
   const stop = options.signal ?? new AbortController().signal;
-  using client = createProviderClient({ address, tls, telemetry, service });
-  using otherClient = createProviderClient({
+  using connection = createProviderClient({ address, tls, telemetry, service });
+  using otherConnection = createProviderClient({
     address,
     tls,
     telemetry,
     service: service === "native" ? "compatible" : "native",
   });
+  const [client, otherClient] = [retryingClient(connection), retryingClient(otherConnection)];
   using standard = createStandardProbes(address, tls);
   const results: CaseResult[] = [];
   const report = (result: CaseResult): void => {
