@@ -4,22 +4,31 @@ import { parse as parseYaml } from "yaml";
 import { decodeProtobuf, protobufType } from "../protobuf/decode.ts";
 import { badRequest, tooLarge, unsupportedMediaType } from "../status.ts";
 
-// An answer that comes while the client is still sending is lost with the connection, so what is too long is read to its end, and
-// thrown away, up to here.
+// Clients that do not look at an answer while they send must be able to finish; those that never stop are cut off.
 const discardedBytes = 64 * 1024 * 1024;
 
-/** Reads a whole body. Throws a 413 when it is longer than `limitBytes`; never holds more than that. */
-export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size <= limitBytes) chunks.push(chunk);
-    else chunks.length = 0;
-    if (size > discardedBytes) break;
-  }
-  if (size > limitBytes) throw tooLarge(limitBytes);
-  return Buffer.concat(chunks);
+/**
+ * Reads a whole body. Rejects with a 413 as soon as it is longer than `limitBytes`; the rest is then thrown away as it comes, because
+ * closing the connection on a sender would lose the answer.
+ */
+export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= limitBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      chunks.length = 0;
+      reject(tooLarge(limitBytes));
+      if (size > discardedBytes) request.destroy();
+    });
+    request.once("end", () => resolve(Buffer.concat(chunks)));
+    request.once("error", reject);
+    request.once("close", () => reject(badRequest("the connection ended before the body did")));
+  });
 }
 
 /** The media type of a Content-Type header without its parameters; `fallback` when there is none. */
@@ -62,7 +71,7 @@ function isDeeperThan(value: Json, limit: number): boolean {
     if (depth > limit) return true;
     level = level.flatMap((node) =>
       typeof node === "object" && node !== null
-        ? (Object.values(node) as Json[]).filter((child) => typeof child === "object" && child !== null)
+        ? Object.values(node).filter((child) => typeof child === "object" && child !== null)
         : [],
     );
   }
