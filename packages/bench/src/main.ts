@@ -6,11 +6,16 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { benchConverge } from "./converge.ts";
+import { benchMetrics } from "./metrics/metrics.ts";
 import { benchStart } from "./start.ts";
 import { format, median } from "./result.ts";
 import type { BenchResult } from "./result.ts";
 
-const benches: Readonly<Record<string, () => Promise<BenchResult>>> = { start: benchStart, converge: benchConverge };
+const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
+  start: benchStart,
+  converge: benchConverge,
+  metrics: benchMetrics,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

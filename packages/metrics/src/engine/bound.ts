@@ -1,5 +1,6 @@
 import type { Attributes, Context } from "@opentelemetry/api";
 import type { SettledAttributes } from "./attributes.ts";
+import { withoutKept } from "./exemplar.ts";
 import type { ExemplarStore } from "./exemplar.ts";
 import type { Store, ValueRule } from "./store.ts";
 
@@ -31,6 +32,8 @@ export abstract class BoundSeries {
   protected readonly settled: SettledAttributes;
   /** The attributes it was bound with; views may have left some of them out of `settled`. */
   protected readonly given: Attributes;
+  /** What exemplars tell besides. */
+  protected readonly removed: Attributes;
   protected row = -1;
   protected slot = 0;
   protected base = 0;
@@ -41,6 +44,7 @@ export abstract class BoundSeries {
     this.store = store;
     this.settled = settled;
     this.given = given;
+    this.removed = withoutKept(given, settled.attributes);
     this.rule = rule;
     this.lowest = rule.lowest;
     this.highest = rule.highest;
@@ -84,7 +88,7 @@ export abstract class BoundSeries {
   }
 
   protected offer(exemplars: ExemplarStore, bucket: number, value: number, from: Context | undefined): void {
-    exemplars.offer({ row: this.row, bucket, value, given: this.given, kept: this.settled.attributes, from });
+    exemplars.offer(this.row, bucket, value, from, this.removed);
   }
 
   #attach(row: number): void {

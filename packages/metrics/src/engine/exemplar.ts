@@ -1,5 +1,5 @@
-import { context, isSpanContextValid, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
-import type { Attributes, Context, Span } from "@opentelemetry/api";
+import { context, INVALID_SPANID, INVALID_TRACEID, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
+import type { Attributes, Context, Span, SpanContext } from "@opentelemetry/api";
 import { settleAttributes } from "./attributes.ts";
 import type { Exemplar } from "./snapshot.ts";
 
@@ -9,7 +9,8 @@ export type ExemplarFilter = "always_on" | "always_off" | "trace_based";
 /** Set on a span when a reservoir takes one of its measurements, so that a tail sampler can keep the trace. */
 export const exemplarAttribute = "almanac.exemplar";
 
-const noAttributes: Attributes = Object.freeze({});
+/** For measurements whose series has all of their attributes. */
+export const noAttributes: Attributes = Object.freeze({});
 
 // Contexts never change, so neither does what they say about a span. Remembering the last of each kind is enough for code that records
 // many times in a row.
@@ -24,11 +25,7 @@ function findSampledSpan(given: Context | undefined): Span | undefined {
   if (current === sampled) return sampledSpan;
   const span = trace.getSpan(current);
   const spanContext = span?.spanContext();
-  if (
-    spanContext !== undefined &&
-    (spanContext.traceFlags & TraceFlags.SAMPLED) !== 0 &&
-    isSpanContextValid(spanContext)
-  ) {
+  if (spanContext !== undefined && (spanContext.traceFlags & TraceFlags.SAMPLED) !== 0 && hasIds(spanContext)) {
     sampled = current;
     sampledSpan = span;
     return span;
@@ -52,18 +49,6 @@ interface Reservoir {
   readonly taken: (Exemplar | undefined)[];
   /** Measurements offered since the last snapshot. */
   offered: number;
-}
-
-/** A measurement that may become an exemplar. */
-export interface Offer {
-  readonly row: number;
-  /** Where a histogram counted it, 0 elsewhere. */
-  readonly bucket: number;
-  readonly value: number;
-  /** Its attributes, and those of its series. */
-  readonly given: Attributes;
-  readonly kept: Attributes;
-  readonly from: Context | undefined;
 }
 
 /**
@@ -92,8 +77,11 @@ export class ExemplarStore {
     return findSampledSpan(from) !== undefined || this.#always;
   }
 
-  /** Takes a measurement that `wants` let pass, or not, as the reservoir has it. */
-  offer({ row, bucket, value, given, kept, from }: Offer): void {
+  /**
+   * Takes a measurement that `wants` let pass, or not, as the reservoir has it. `bucket` is where a histogram counted it, 0 elsewhere;
+   * `removed` the attributes that its series does not have. Not an object: it is on the way of every measurement in a sampled span.
+   */
+  offer(row: number, bucket: number, value: number, from: Context | undefined, removed: Attributes): void {
     const reservoir = this.#reservoir(row);
     let place = bucket;
     if (!this.#aligned) {
@@ -109,12 +97,11 @@ export class ExemplarStore {
       timeMs: this.#now(),
       traceId: spanContext?.traceId ?? "",
       spanId: spanContext?.spanId ?? "",
-      filteredAttributes: given === kept ? noAttributes : withoutKept(given, kept),
+      filteredAttributes: removed,
     };
     if (span !== undefined && span !== this.#marked) {
       this.#marked = span;
-      // A span that has ended would complain.
-      if (span.isRecording()) span.setAttribute(exemplarAttribute, true);
+      mark(span);
     }
   }
 
@@ -149,11 +136,22 @@ export class ExemplarStore {
 
 function anySpan(from: Context | undefined): Span | undefined {
   const span = trace.getSpan(from ?? context.active());
-  return span !== undefined && isSpanContextValid(span.spanContext()) ? span : undefined;
+  return span !== undefined && hasIds(span.spanContext()) ? span : undefined;
 }
 
-/** What a view, or the overflow, took off. Usually nothing, which is found out without allocating. */
-function withoutKept(given: Attributes, kept: Attributes): Attributes {
+/** Ids as the SDK makes them; that they are hexadecimal need not be proven again for every measurement. */
+function hasIds({ traceId, spanId }: SpanContext): boolean {
+  return traceId.length === 32 && traceId !== INVALID_TRACEID && spanId.length === 16 && spanId !== INVALID_SPANID;
+}
+
+/** The official SDK's spans show their attributes, and reading one is much cheaper than setting it once more. */
+function mark(span: Span & { readonly attributes?: Attributes }): void {
+  // A span that has ended would complain.
+  if (span.attributes?.[exemplarAttribute] !== true && span.isRecording()) span.setAttribute(exemplarAttribute, true);
+}
+
+/** What a series has not of the attributes of its measurement. */
+export function withoutKept(given: Attributes, kept: Attributes): Attributes {
   for (const key in given) {
     if (!Object.hasOwn(kept, key)) return settleAttributes(given, (name) => !Object.hasOwn(kept, name)).attributes;
   }

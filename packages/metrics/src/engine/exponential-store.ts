@@ -30,7 +30,7 @@ export class ExponentialStore extends Store {
     this.#states[at]!.record(value);
     const { exemplars } = this;
     if (exemplars !== undefined && exemplars.wants(from)) {
-      exemplars.offer({ row: at, bucket: 0, value, given, kept: this.attributes[at]!, from });
+      exemplars.offer(at, 0, value, from, this.removed(at, given));
     }
   }
 

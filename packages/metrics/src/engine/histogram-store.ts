@@ -33,7 +33,7 @@ export class HistogramStore extends Store {
     count(this.values[at >> shift]!, (at & mask) * this.stride, bucket, value);
     const { exemplars } = this;
     if (exemplars !== undefined && exemplars.wants(from)) {
-      exemplars.offer({ row: at, bucket, value, given, kept: this.attributes[at]!, from });
+      exemplars.offer(at, bucket, value, from, this.removed(at, given));
     }
   }
 

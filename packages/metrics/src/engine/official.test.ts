@@ -102,7 +102,7 @@ const attributeSets: fc.Arbitrary<Attributes> = fc.oneof(
         { requiredKeys: [] },
       )
       .chain((set) => fc.shuffledSubarray(Object.entries(set), { minLength: Object.keys(set).length }))
-      .map((entries) => Object.fromEntries(entries) as Attributes),
+      .map((entries) => Object.fromEntries<unknown>(entries) as Attributes),
   },
 );
 

@@ -20,7 +20,7 @@ export class SumStore extends Store {
     this.values[at >> shift]![at & mask]! += value;
     const { exemplars } = this;
     if (exemplars !== undefined && exemplars.wants(from)) {
-      exemplars.offer({ row: at, bucket: 0, value, given, kept: this.attributes[at]!, from });
+      exemplars.offer(at, 0, value, from, this.removed(at, given));
     }
   }
 
@@ -66,7 +66,7 @@ export class LastValueStore extends Store {
     this.values[at >> shift]![at & mask] = value;
     const { exemplars } = this;
     if (exemplars !== undefined && exemplars.wants(from)) {
-      exemplars.offer({ row: at, bucket: 0, value, given, kept: this.attributes[at]!, from });
+      exemplars.offer(at, 0, value, from, this.removed(at, given));
     }
   }
 

@@ -4,6 +4,7 @@ import type { Clock } from "@almanac/core";
 import { encodeAttributes, settleAttributes } from "./attributes.ts";
 import type { SettledAttributes } from "./attributes.ts";
 import type { Binding, BoundSeries } from "./bound.ts";
+import { noAttributes, withoutKept } from "./exemplar.ts";
 import type { ExemplarStore } from "./exemplar.ts";
 import { noRow, SeriesIndex } from "./series-index.ts";
 import type { StreamDescriptor, StreamSnapshot } from "./snapshot.ts";
@@ -62,6 +63,7 @@ export abstract class Store {
   protected descriptor: StreamDescriptor;
   /** When the last collection was, or the stream began. */
   protected since: number;
+  readonly #filters: boolean;
   readonly #process: StoreOptions["process"];
   readonly #starts: number[] = [];
   readonly #lastSeen: number[] = [];
@@ -78,6 +80,7 @@ export abstract class Store {
     this.descriptor = options.descriptor;
     this.exemplars = options.exemplars;
     this.#process = options.process;
+    this.#filters = options.keep !== undefined || options.process !== undefined;
     this.delta = options.temporality === AggregationTemporality.DELTA;
     this.#byInterval = byInterval || this.delta;
     this.stride = stride;
@@ -140,6 +143,12 @@ export abstract class Store {
     }
     this.touched[row >> this.shift]![row & this.mask] = 1;
     return row;
+  }
+
+  /** Which of a measurement's attributes its series has not. Without views that take any off, only the overflow has none of them. */
+  protected removed(row: number, given: Attributes): Attributes {
+    if (!this.#filters && row !== this.#overflowRow) return noAttributes;
+    return withoutKept(given, this.attributes[row]!);
   }
 
   isOverflow(row: number): boolean {
