@@ -128,7 +128,7 @@ describe.each(both)("a page of the %s provider", (provider) => {
 
   it("merges series whose attributes become the same labels, whatever instrument they are of", async () => {
     const { reader, meter } = setUp(provider);
-    const collide: Attributes[] = [{ "a.b": "1" }, { a_b: "1" }, { "a.b": 1 as never }, { a_b: "2" }];
+    const collide: Attributes[] = [{ "a.b": "1" }, { a_b: "1" }, { "a.b": 1 }, { a_b: "2" }];
     for (const attributes of collide) {
       meter.createCounter("c").add(1, attributes);
       meter.createHistogram("h", { advice: { explicitBucketBoundaries: [1] } }).record(1, attributes);
@@ -145,6 +145,22 @@ describe.each(both)("a page of the %s provider", (provider) => {
         .map(({ value }) => value),
     ).toEqual([3, 1]);
     expect(reader.seriesCounts().get("c_total")).toBe(2);
+  });
+
+  it("merges exponential histograms however far apart their values are", async () => {
+    const aggregation = { type: AggregationType.EXPONENTIAL_HISTOGRAM } as const;
+    const { reader, meter } = setUp(provider, {}, [{ instrumentName: "size", aggregation }]);
+    for (const [unit, value] of [
+      ["1", 1e-300],
+      ["{x}", 1e300],
+      ["{y}", 1],
+    ] as const) {
+      meter.createHistogram("size", { unit }).record(value);
+    }
+    const [native, ...others] = (await parsed(reader, "protobuf")).get("size")?.nativeHistograms ?? [];
+    expect(others).toEqual([]);
+    expect(native).toMatchObject({ count: 3 });
+    expect([...(native?.positive.values() ?? [])].reduce((sum, count) => sum + count, 0)).toBe(3);
   });
 
   it("adds the labels of scope and resource on demand, and a prefix", async () => {

@@ -1,6 +1,7 @@
 export { ExpositionError } from "./error.ts";
 export { createHealth } from "./health.ts";
 export { parsePage } from "./parse/page.ts";
+export { PrometheusExporter } from "./prometheus-exporter.ts";
 export { createPrometheusReader } from "./reader.ts";
 export { startMetricsServer } from "./server.ts";
 export type { ExpositionErrorCode, PagePosition } from "./error.ts";
@@ -15,6 +16,7 @@ export type {
   ParsedType,
 } from "./parse/model.ts";
 export type { Escaping, TranslationStrategy } from "./naming.ts";
+export type { PrometheusExporterConfig } from "./prometheus-exporter.ts";
 export type { PrometheusReader, PrometheusReaderOptions, RenderRequest } from "./reader.ts";
 export type { RenderedPage } from "./rendering.ts";
 export type { Scrape } from "./scrape.ts";

@@ -105,8 +105,22 @@ function pointOf({ columns, row }: Series): ExponentialPoint {
   return (columns.kind === "exponential" ? columns.points[row] : undefined) ?? noPoint;
 }
 
+/** As many as the SDK's exponential histograms have at most on each side. */
+const maxBuckets = 160;
+
 function addPoints(a: ExponentialPoint, b: ExponentialPoint): ExponentialPoint {
-  const scale = Math.min(a.scale, b.scale);
+  let scale = Math.min(a.scale, b.scale);
+  // Buckets far apart would make a list as long as the distance.
+  const width = (side: "positive" | "negative"): number => {
+    const ends = [a, b].flatMap((point) => {
+      const { offset, counts } = downscale(point[side], point.scale - scale);
+      return counts.length === 0 ? [] : [offset, offset + counts.length];
+    });
+    return ends.length === 0 ? 0 : Math.max(...ends) - Math.min(...ends);
+  };
+  while (Math.max(width("positive"), width("negative")) > maxBuckets) scale--;
+  const add = (side: "positive" | "negative"): Buckets =>
+    addBuckets(downscale(a[side], a.scale - scale), downscale(b[side], b.scale - scale));
   return {
     count: a.count + b.count,
     sum: a.sum + b.sum,
@@ -114,8 +128,8 @@ function addPoints(a: ExponentialPoint, b: ExponentialPoint): ExponentialPoint {
     max: Math.max(a.max, b.max),
     zeroCount: a.zeroCount + b.zeroCount,
     scale,
-    positive: addBuckets(downscale(a.positive, a.scale - scale), downscale(b.positive, b.scale - scale)),
-    negative: addBuckets(downscale(a.negative, a.scale - scale), downscale(b.negative, b.scale - scale)),
+    positive: add("positive"),
+    negative: add("negative"),
   };
 }
 
