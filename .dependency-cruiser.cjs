@@ -13,7 +13,7 @@ const floors = [
 ];
 
 const source = (packages) => `^packages/(${packages.join("|")})/(src|conformance)/`;
-const notTests = "\\.test\\.ts$";
+const notTests = "\\.test(\\.helper)?\\.ts$";
 
 const upward = floors.flatMap((packages, floor) =>
   packages.map((name) => ({
@@ -41,8 +41,8 @@ module.exports = {
     {
       name: "no-test-helpers-in-source",
       severity: "error",
-      from: { path: "^packages/[^/]+/src/", pathNot: "\\.test\\.ts$|^packages/(testkit|bench)/" },
-      to: { path: "^packages/(testkit|bench)/|\\.test\\.ts$" },
+      from: { path: "^packages/[^/]+/src/", pathNot: "\\.test(\\.helper)?\\.ts$|^packages/(testkit|bench)/" },
+      to: { path: "^packages/(testkit|bench)/|\\.test(\\.helper)?\\.ts$" },
     },
     {
       name: "no-unresolved",

@@ -38,7 +38,7 @@ export async function withRetries<T>(
   }
 }
 
-export function isUnavailable(thrown: unknown): boolean {
+function isUnavailable(thrown: unknown): boolean {
   return thrown instanceof ProviderError && thrown.code === "UNAVAILABLE";
 }
 
