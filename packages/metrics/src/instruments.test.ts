@@ -589,6 +589,68 @@ describe.each(Object.entries(providers))("on %s meter provider", (_name, open) =
   });
 });
 
+describe("on this package's meter provider alone", () => {
+  beforeAll(() => {
+    openProvider = providers["this package's"];
+  });
+
+  it("counts what goes into the overflow series as a violation", async () => {
+    const family = {
+      type: "counter",
+      labels: { a: anyValue("any") },
+      owners: ["me"],
+      help: "Small.",
+      movesWhen: "never",
+    } as const;
+    const catalog = defineCatalog("small", { small_total: { ...family, cardinalityLimit: 3 } });
+    const sdk = openSdk([catalog, stack]);
+    const { small_total } = createInstruments(catalog, sdk.provider, { logger: sdk.logger });
+    for (const a of ["1", "2", "3", "4", "1"]) small_total.add(1, { a });
+    expect(await sdk.series("small_total")).toEqual(["a=1: 2", "a=2: 1", "otel.metric.overflow=true: 2"]);
+    expect(await sdk.series(violations)).toEqual(["family=small_total reason=cardinality: 2"]);
+    expect(sdk.warnings).toHaveLength(1);
+  });
+
+  it("finds series by their declared keys as it finds them by any, checks included", async () => {
+    const sdk = openSdk();
+    const { virtrigaud_vm_operations_total: counter } = createInstruments(virtrigaud, sdk.provider);
+    const { operation: name, outcome, provider, provider_type } = operation;
+    counter.add(1, operation);
+    counter.add(1, { outcome, provider, provider_type, operation: name });
+    counter.bind(operation).add(1);
+    const tooMany = { ...operation, extra: "x" };
+    counter.add(1, tooMany);
+    counter.add(1, Object.create(operation) as typeof operation);
+    for (const value of [-1, NaN, Infinity, "1"]) counter.add(value as number, operation);
+    expect(await sdk.series("virtrigaud_vm_operations_total")).toEqual([
+      "operation=Create provider_type=libvirt provider=lab outcome=success: 3",
+    ]);
+    const reasons = (await sdk.series(violations)).map((line) =>
+      line.replace("family=virtrigaud_vm_operations_total ", ""),
+    );
+    expect(reasons.sort()).toEqual(["reason=missing_key: 1", "reason=unknown_key: 1", "reason=value: 4"]);
+  });
+
+  it("removes bound series, and those of something that is gone", async () => {
+    const reader = new CollectingReader();
+    const provider = createMeterProvider({ readers: [reader] });
+    const instruments = createInstruments(virtrigaud, provider);
+    const bound = instruments.virtrigaud_vm_operations_total.bind(operation);
+    bound.add(1);
+    instruments.virtrigaud_provider_tasks_inflight.add(2, { provider: "lab", provider_type: "libvirt" });
+    bound.remove?.();
+    bound.add(5);
+    const values = async () => {
+      const { resourceMetrics } = await reader.collect();
+      const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
+      return metrics.flatMap(({ dataPoints }) => dataPoints.map(({ value }) => value));
+    };
+    expect(await values()).toEqual([5, 2]);
+    expect(provider.removeSeries({ provider: "lab" })).toBe(2);
+    expect(await values()).toEqual([]);
+  });
+});
+
 describe("on other providers", () => {
   it("records on the API's no-op provider without a complaint", () => {
     const warnings: string[] = [];

@@ -1,32 +1,18 @@
 // Which attributes are one series: exactly those that are equal, whatever they hold and in whatever order they are written.
 import type { Attributes } from "@opentelemetry/api";
-import { createAllowListAttributesProcessor, MetricReader } from "@opentelemetry/sdk-metrics";
-import type { SumMetricData, ViewOptions } from "@opentelemetry/sdk-metrics";
+import { createAllowListAttributesProcessor } from "@opentelemetry/sdk-metrics";
+import type { ViewOptions } from "@opentelemetry/sdk-metrics";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createMeterProvider } from "./provider.ts";
-
-class ManualReader extends MetricReader {
-  protected override onForceFlush(): Promise<void> {
-    return Promise.resolve();
-  }
-  protected override onShutdown(): Promise<void> {
-    return Promise.resolve();
-  }
-}
+import { openProvider } from "./manual-reader.test.helper.ts";
 
 function openCounter(limit = 100_000, view: Partial<ViewOptions> = {}) {
-  const reader = new ManualReader();
-  const provider = createMeterProvider({
-    readers: [reader],
+  const { reader, meter } = openProvider({
     views: [{ instrumentName: "*", aggregationCardinalityLimit: limit, ...view }],
   });
-  const counter = provider.getMeter("test").createCounter("counter");
-  const points = async (): Promise<{ attributes: Attributes; value: number }[]> => {
-    const { resourceMetrics } = await reader.collect();
-    const metric = resourceMetrics.scopeMetrics[0]?.metrics[0] as SumMetricData | undefined;
-    return (metric?.dataPoints ?? []).map(({ attributes, value }) => ({ attributes, value }));
-  };
+  const counter = meter.createCounter("counter");
+  const points = async () =>
+    (await reader.points("counter")).map(({ attributes, value }) => ({ attributes, value: value as number }));
   return { counter, points };
 }
 

@@ -10,7 +10,6 @@ import {
   DataPointType,
   InstrumentType,
   MeterProvider,
-  MetricReader,
 } from "@opentelemetry/sdk-metrics";
 import type {
   AggregationOption,
@@ -21,16 +20,8 @@ import type {
 } from "@opentelemetry/sdk-metrics";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ManualReader } from "./manual-reader.test.helper.ts";
 import { createMeterProvider } from "./provider.ts";
-
-class ManualReader extends MetricReader {
-  protected override onForceFlush(): Promise<void> {
-    return Promise.resolve();
-  }
-  protected override onShutdown(): Promise<void> {
-    return Promise.resolve();
-  }
-}
 
 const instrumentTypes = Object.values(InstrumentType);
 
@@ -102,7 +93,7 @@ const attributeSets: fc.Arbitrary<Attributes> = fc.oneof(
         { requiredKeys: [] },
       )
       .chain((set) => fc.shuffledSubarray(Object.entries(set), { minLength: Object.keys(set).length }))
-      .map((entries) => Object.fromEntries<unknown>(entries) as Attributes),
+      .map((entries) => Object.fromEntries<unknown>(entries)),
   },
 );
 
@@ -174,8 +165,7 @@ async function run(
 ): Promise<unknown[]> {
   const readers = program.temporalities.map((temporality, index) => {
     const aggregation = program.readerAggregations[index];
-    return new ManualReader({
-      aggregationTemporalitySelector: (type) => temporalityOf(temporality, type),
+    return new ManualReader((type) => temporalityOf(temporality, type), {
       ...(aggregation && {
         aggregationSelector: (type) =>
           // Where a view names no aggregation the official SDK forgets the reader's, against the specification.
@@ -270,5 +260,35 @@ describe("createMeterProvider", () => {
       },
     );
     expect(operations).toBeGreaterThan(10_000);
+  });
+
+  it("counts in the same exponential buckets, at every size and for values of any magnitude", async () => {
+    const magnitude = fc.double({ min: Number.MIN_VALUE, max: Number.MAX_VALUE, noNaN: true, noDefaultInfinity: true });
+    const power = fc.integer({ min: -1074, max: 1023 }).map((exponent) => 2 ** exponent);
+    const near = fc.double({ min: 0.5, max: 2, noNaN: true });
+    const value = fc
+      .tuple(fc.oneof(near, near, power, magnitude), fc.constantFrom(1, 1, -1, 0))
+      .map(([size, sign]) => size * sign + 0);
+    const sizes = fc.constantFrom(2, 3, 8, 160, 320);
+    await fc.assert(
+      fc.asyncProperty(fc.array(value, { minLength: 1, maxLength: 60 }), sizes, async (values, maxSize) => {
+        const view: ViewOptions = {
+          instrumentName: "*",
+          aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM, options: { maxSize } },
+        };
+        const points = [MeterProvider, createMeterProvider].map(async (open) => {
+          const reader = new ManualReader();
+          const options = { readers: [reader], views: [view] };
+          const provider = open === MeterProvider ? new MeterProvider(options) : createMeterProvider(options);
+          const gauge = provider.getMeter("test").createGauge("g");
+          for (const each of values) gauge.record(each);
+          const { value: point } = (await reader.metrics()).all.get("g")!.dataPoints[0]!;
+          return withoutAbsent(point as object);
+        });
+        const [official, ours] = await Promise.all(points);
+        expect(ours).toEqual(official);
+      }),
+      { numRuns: 300 },
+    );
   });
 });
