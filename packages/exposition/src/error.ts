@@ -10,6 +10,7 @@ import { CodedError, describeError } from "@almanac/core";
  * - `invalid_value`: a counter is negative or no number; that series is left out.
  * - `duplicate_check`: a health check of that name exists already.
  * - `invalid_page`: a page that was to be parsed breaks the rules of its format; `position` says where.
+ * - `invalid_web_config`: the file with TLS and access settings cannot be read or used; the message names the field and the remedy.
  * - `too_busy`: as many pages are being rendered as may be at once; ask again later.
  * - `too_late`: the page could not be ready within the time the scraper waits.
  */
@@ -23,6 +24,7 @@ export type ExpositionErrorCode =
   | "invalid_value"
   | "duplicate_check"
   | "invalid_page"
+  | "invalid_web_config"
   | "too_busy"
   | "too_late";
 

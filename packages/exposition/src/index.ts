@@ -4,6 +4,7 @@ export { parsePage } from "./parse/page.ts";
 export { PrometheusExporter } from "./prometheus-exporter.ts";
 export { createPrometheusReader } from "./reader.ts";
 export { startMetricsServer } from "./server.ts";
+export { loadWebConfig } from "./web/web-config.ts";
 export type { ExpositionErrorCode, PagePosition } from "./error.ts";
 export type { Health, HealthCheck, HealthChecks, HealthOptions, HealthReport } from "./health.ts";
 export type {
@@ -22,3 +23,6 @@ export type { RenderedPage } from "./rendering.ts";
 export type { Scrape } from "./scrape.ts";
 export type { MetricsServer, MetricsServerOptions } from "./server.ts";
 export type { Format } from "./write.ts";
+export type { Access, ComparePassword, Refusal } from "./web/access.ts";
+export type { ClientAuth, TlsSettings } from "./web/tls-settings.ts";
+export type { WebConfig, WebConfigOptions, WebSettings } from "./web/web-config.ts";

@@ -1,11 +1,16 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { silentLogger, systemClock, type Clock, type Logger } from "@almanac/core";
 import { ExpositionError } from "./error.ts";
 import type { Health, HealthChecks } from "./health.ts";
 import type { PrometheusReader } from "./reader.ts";
 import { answerScrape, type Scrape } from "./scrape.ts";
 import { plain, send } from "./send.ts";
+import { isWelcome } from "./web/client-certificate.ts";
+import type { TlsSettings } from "./web/tls-settings.ts";
+import type { WebConfig } from "./web/web-config.ts";
 
 export interface MetricsServerOptions {
   /** Address to listen on. Default: 127.0.0.1. */
@@ -27,6 +32,8 @@ export interface MetricsServerOptions {
   readonly responseTimeoutMs?: number;
   /** How long `close()` waits for running requests before it cuts them off. Default: 2,000. */
   readonly closeTimeoutMs?: number;
+  /** TLS and who may ask, for all paths; kept up with while the server runs. Default: plain HTTP for everybody who can connect. */
+  readonly webConfig?: WebConfig;
   readonly clock?: Clock;
 }
 
@@ -65,7 +72,14 @@ export async function startMetricsServer(
   }
   signal?.throwIfAborted();
 
-  const answer = createHandler(reader, { health: options.health, onScrape: options.onScrape, logger, clock });
+  const { webConfig } = options;
+  const answer = createHandler(reader, {
+    health: options.health,
+    onScrape: options.onScrape,
+    webConfig,
+    logger,
+    clock,
+  });
   const limits = {
     maxHeaderSize: 16_384,
     headersTimeout: Math.ceil(requestTimeoutMs / 2),
@@ -79,7 +93,8 @@ export async function startMetricsServer(
     response.once("close", () => cut.cancel());
     answer(request, response).catch(() => request.socket.destroy());
   }
-  const server = createServer(limits, handle);
+  const server =
+    webConfig?.settings.tls === undefined ? createServer(limits, handle) : secure(webConfig, limits, handle);
   // Otherwise Node would invite the body that is about to be refused.
   server.on("checkContinue", handle);
   server.maxConnections = maxConnections;
@@ -100,9 +115,28 @@ export async function startMetricsServer(
   signal?.addEventListener("abort", onAbort, { once: true });
 
   const address = server.address() as AddressInfo;
-  const url = `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
+  const scheme = webConfig?.settings.tls === undefined ? "http" : "https";
+  const url = `${scheme}://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
   logger.info("serving metrics and health", { url });
   return { url, port: address.port, close, [Symbol.asyncDispose]: close };
+}
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A server whose certificate, and what it asks of clients', follow the configuration. */
+function secure(webConfig: WebConfig, limits: ServerOptions, handle: Handle): Server {
+  const tls = (): TlsSettings => webConfig.settings.tls as TlsSettings;
+  const { context, clientAuth } = tls();
+  const requestCert = clientAuth.request;
+  const rejectUnauthorized = clientAuth.require && clientAuth.verify;
+  const server = createTlsServer({ ...limits, ...context, requestCert, rejectUnauthorized }, handle);
+  server.on("secureConnection", (socket: TLSSocket) => {
+    if (!isWelcome(socket, tls().clientAuth)) socket.destroy();
+  });
+  webConfig.watch((settings) => {
+    if (settings.tls !== undefined) server.setSecureContext(settings.tls.context);
+  });
+  return server;
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -119,12 +153,13 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 interface HandlerOptions {
   readonly health: Health | undefined;
   readonly onScrape: ((scrape: Scrape) => void) | undefined;
+  readonly webConfig: WebConfig | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
 function createHandler(reader: PrometheusReader, options: HandlerOptions) {
-  const { health, onScrape, logger, clock } = options;
+  const { health, onScrape, webConfig, logger, clock } = options;
 
   async function probe(checks: HealthChecks | undefined, response: ServerResponse): Promise<void> {
     const report = (await checks?.run()) ?? { ok: true, checks: {} };
@@ -136,11 +171,17 @@ function createHandler(reader: PrometheusReader, options: HandlerOptions) {
   return async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.setHeader("cache-control", "no-store");
     response.setHeader("x-content-type-options", "nosniff");
+    for (const [name, value] of webConfig?.settings.headers ?? []) response.setHeader(name, value);
     if (hasBody(request)) {
       // The rest of the body would be read as the next request.
       response.setHeader("connection", "close");
       response.once("finish", () => request.socket.destroySoon());
       return send(response, 413, plain, "a request here has no body\n");
+    }
+    const refusal = await webConfig?.settings.access.check(request);
+    if (refusal !== undefined) {
+      for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
+      return send(response, refusal.status, plain, `${refusal.reason}\n`);
     }
     const path = request.url?.split("?", 1)[0];
     if (path !== "/" && path !== "/metrics" && path !== "/healthz" && path !== "/readyz") {

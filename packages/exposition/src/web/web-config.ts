@@ -1,0 +1,217 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { describeError, silentLogger, systemClock, type Clock, type Logger, type Timer } from "@almanac/core";
+import { ExpositionError } from "../error.ts";
+import { createAccess, digest, type Access, type AccessRules, type ComparePassword } from "./access.ts";
+import { readFields, type Fields } from "./fields.ts";
+import { readTlsSettings, type TlsSettings } from "./tls-settings.ts";
+
+export interface WebConfigOptions {
+  /** Path of the file. Paths within it are relative to its folder. */
+  readonly file: string;
+  /** Turns YAML into values, e.g. `parse` of the package `yaml`. */
+  readonly parseYaml: (text: string) => unknown;
+  /** Needed for `basic_auth_users`, e.g. `compare` of the package `bcryptjs`. */
+  readonly comparePassword?: ComparePassword;
+  /** How often the file and those it names are looked at for changes. Default: 5,000. */
+  readonly reloadIntervalMs?: number;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+}
+
+/** Settings in force; a change of the file replaces them. */
+export interface WebSettings {
+  /** `undefined`: plain HTTP. */
+  readonly tls: TlsSettings | undefined;
+  /** Headers of every answer. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly access: Access;
+}
+
+/** A file of TLS and access settings that is kept up with. */
+export interface WebConfig extends Disposable {
+  readonly settings: WebSettings;
+  /** `onChange` is called with each new version of the file that can be used. One listener. */
+  watch(onChange: (settings: WebSettings) => void): void;
+}
+
+/**
+ * Reads TLS, authentication, headers and a rate limit from a file in the format of Prometheus' exporter-toolkit
+ * (https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md), the one `--web.config.file` names. One field is added:
+ * `bearer_token_files`, a list of files with a token each. The endpoint speaks HTTP/1.1 whatever `http2` says. A new version that cannot be
+ * used is logged once, and the old one stays.
+ *
+ * @throws ExpositionError `invalid_web_config`, `invalid_options`.
+ */
+export async function loadWebConfig(options: WebConfigOptions): Promise<WebConfig> {
+  const { reloadIntervalMs = 5_000, logger = silentLogger, clock = systemClock } = options;
+  if (!(reloadIntervalMs > 0)) {
+    throw new ExpositionError("invalid_options", `reloadIntervalMs must be positive, got ${reloadIntervalMs}`);
+  }
+  const { file } = options;
+  let { settings, fingerprint } = await read(options, clock);
+  let listener: ((settings: WebSettings) => void) | undefined;
+  let refused = "";
+  let timer: Timer | undefined;
+  let disposed = false;
+
+  async function reload(): Promise<void> {
+    try {
+      const fresh = await read(options, clock, fingerprint);
+      if (fresh !== undefined && !disposed) {
+        if (fixedPart(fresh.settings) !== fixedPart(settings)) {
+          const message = `${file}: TLS and its client_auth_type cannot be changed while serving; restart`;
+          throw new ExpositionError("invalid_web_config", message);
+        }
+        ({ settings, fingerprint } = fresh);
+        listener?.(settings);
+        logger.info("web configuration reloaded", { file });
+      }
+      refused = "";
+    } catch (thrown) {
+      const error = describeError(thrown);
+      if (error !== refused) logger.error("the new web configuration cannot be used, the old one stays", { error });
+      refused = error;
+    }
+    if (!disposed) schedule();
+  }
+
+  function schedule(): void {
+    timer = clock.setTimeout(() => void reload(), reloadIntervalMs, { keepAlive: false });
+  }
+
+  schedule();
+  return {
+    get settings() {
+      return settings;
+    },
+    watch(onChange) {
+      listener = onChange;
+    },
+    [Symbol.dispose]() {
+      disposed = true;
+      timer?.cancel();
+    },
+  };
+}
+
+/** What a running server cannot change. */
+function fixedPart({ tls }: WebSettings): string {
+  return JSON.stringify(tls && [tls.clientAuth.request, tls.clientAuth.require, tls.clientAuth.verify]) ?? "";
+}
+
+interface Loaded {
+  readonly settings: WebSettings;
+  /** Of everything read. */
+  readonly fingerprint: string;
+}
+
+async function read(options: WebConfigOptions, clock: Clock): Promise<Loaded>;
+async function read(options: WebConfigOptions, clock: Clock, unlike: string): Promise<Loaded | undefined>;
+async function read(options: WebConfigOptions, clock: Clock, unlike?: string): Promise<Loaded | undefined> {
+  const { file, parseYaml, comparePassword } = options;
+  const contents = createHash("sha256");
+  const readText = async (place: string, path: string): Promise<string> => {
+    try {
+      const text = await readFile(path, "utf8");
+      contents.update(JSON.stringify([path, text]));
+      return text;
+    } catch (thrown) {
+      const message = `${file}: ${place}${path} cannot be read (${describeError(thrown)})`;
+      throw new ExpositionError("invalid_web_config", message, { cause: thrown });
+    }
+  };
+  const text = await readText("", file);
+  let parsed: unknown;
+  try {
+    parsed = parseYaml(text);
+  } catch {
+    // What the parser says may quote the line, and the line may hold a secret.
+    throw new ExpositionError("invalid_web_config", `${file}: the file is no YAML`);
+  }
+  const fields = readFields(parsed, "", file);
+  const beside = (field: string, path: string): Promise<string> => readText(`${field} `, resolve(dirname(file), path));
+  const tls = await readTlsSettings(fields.mapping("tls_server_config"), (field, path) =>
+    beside(`tls_server_config.${field}`, path),
+  );
+  const headers = readHttpSettings(fields.mapping("http_server_config"));
+  const users = readUsers(fields.mapping("basic_auth_users"), comparePassword);
+  const tokens: Buffer[] = [];
+  for (const path of fields.texts("bearer_token_files") ?? []) {
+    const token = (await beside("bearer_token_files", path)).trim();
+    if (token === "")
+      throw fields.error("bearer_token_files", "names an empty file; an empty token would let anybody in");
+    tokens.push(digest(token));
+  }
+  const rate = readRate(fields.mapping("rate_limit"));
+  fields.end();
+  const fingerprint = contents.digest("base64");
+  if (fingerprint === unlike) return undefined;
+  const access = createAccess({ users, tokens, rate }, comparePassword ?? (() => Promise.resolve(false)), clock);
+  return { fingerprint, settings: { tls, headers, access } };
+}
+
+/** Headers the format allows, and the values of those that have but a few. */
+const headerValues: Readonly<Record<string, readonly string[] | undefined>> = {
+  "Content-Security-Policy": undefined,
+  "X-Frame-Options": ["deny", "sameorigin"],
+  "X-Content-Type-Options": ["nosniff"],
+  "X-XSS-Protection": undefined,
+  "Strict-Transport-Security": undefined,
+};
+
+function readHttpSettings(fields: Fields): ReadonlyMap<string, string> {
+  fields.boolean("http2");
+  const section = fields.mapping("headers");
+  fields.end();
+  const headers = section.allTexts();
+  for (const [name, value] of headers) {
+    if (!Object.hasOwn(headerValues, name)) {
+      throw section.error(name, `cannot be set; there are ${Object.keys(headerValues).join(", ")}`);
+    }
+    const allowed = headerValues[name];
+    if (allowed !== undefined && value !== "" && !allowed.includes(value.toLowerCase())) {
+      throw section.error(name, `has to be ${allowed.join(" or ")}`);
+    }
+    if (/[^\t\x20-\x7e]/.test(value)) throw section.error(name, "has a character that no header may have");
+  }
+  return new Map([...headers].filter(([, value]) => value !== ""));
+}
+
+function readUsers(fields: Fields, compare: ComparePassword | undefined): AccessRules["users"] {
+  const users = fields.allTexts();
+  for (const [user, hash] of users) {
+    if (!/^\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}$/.test(hash)) {
+      throw fields.error(user, "has no bcrypt hash; make one with: htpasswd -nBC 10 USER");
+    }
+    if (user.includes(":")) throw fields.error(user, "is no name of a user: it has a colon");
+  }
+  if (users.size > 0 && compare === undefined) {
+    throw fields.error("", "need a comparePassword option, e.g. compare of the package bcryptjs");
+  }
+  return users;
+}
+
+function readRate(fields: Fields): AccessRules["rate"] {
+  const interval = fields.text("interval") ?? "0";
+  const burst = fields.wholeNumber("burst") ?? 0;
+  fields.end();
+  const intervalMs = parseDuration(interval);
+  if (intervalMs === undefined)
+    throw fields.error("interval", "has to be a time such as 500ms, 1s or 1m30s; 0 turns the limit off");
+  if (intervalMs === 0) return undefined;
+  if (burst < 1) throw fields.error("burst", "has to be at least 1, or nobody gets in");
+  return { intervalMs, burst };
+}
+
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A duration as Prometheus writes it. */
+function parseDuration(text: string): number | undefined {
+  if (text === "0") return 0;
+  if (!/^(\d{1,6}(d|h|ms|m|s))+$/.test(text)) return undefined;
+  let sum = 0;
+  for (const [, number, unit = ""] of text.matchAll(/(\d+)(d|h|ms|m|s)/g)) sum += Number(number) * (unitsMs[unit] ?? 0);
+  return sum;
+}
