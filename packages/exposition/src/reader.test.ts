@@ -49,6 +49,7 @@ describe("createPrometheusReader", () => {
     const { text, om } = await both(reader);
     const types = (families: Map<string, ReadFamily>) => [...families].map(([name, { type }]) => `${type} ${name}`);
     expect(types(text)).toEqual([
+      "counter almanac_collection_errors_total",
       "counter liqo_virtual_kubelet_reflection_error_counter",
       "gauge liqo_virtual_kubelet_reflection_item_counter",
       "gauge virtrigaud_libvirt_domains_total",
@@ -57,6 +58,7 @@ describe("createPrometheusReader", () => {
       "gauge virtrigaud_queue_depth",
     ]);
     expect(types(om)).toEqual([
+      "counter almanac_collection_errors",
       "unknown liqo_virtual_kubelet_reflection_error_counter",
       "gauge liqo_virtual_kubelet_reflection_item_counter",
       "gauge virtrigaud_libvirt_domains_total",

@@ -5,7 +5,7 @@ import type { Block, Family } from "./family.ts";
 import { escapeHelp, escapeLabel, labelText } from "./label.ts";
 import { isClassicName } from "./naming.ts";
 import { formatBound, formatValue } from "./number.ts";
-import { createTextSink, type TextSink } from "./text-sink.ts";
+import { TextSink } from "./text-sink.ts";
 
 /** What a page is written in, without its version. */
 export type Format = "text" | "openmetrics" | "protobuf";
@@ -29,7 +29,7 @@ export interface WriteOptions {
  */
 export function* writeText(families: readonly Family[], options: WriteOptions): Generator<Uint8Array> {
   const { openMetrics } = options;
-  const sink = createTextSink();
+  const sink = new TextSink();
   const names = new Set(families.map(({ name }) => name));
   const tail = timestampText(options);
   for (const family of families) {
@@ -126,12 +126,11 @@ function rowWriter(
     options.exemplars && columns.exemplars?.[row]?.length ? columns.exemplars[row] : undefined;
   if (columns.kind === "histogram") return histogramRow(sink, name, columns, options, exemplarsOf);
   if (columns.kind === "exponential") {
-    const lines = histogramLines(name, [], options);
+    const write = histogramWriter(sink, name, [], options);
     return (row, labels) => {
       const point: ExponentialPoint | undefined = columns.points[row];
       if (point === undefined) return;
-      const sum = columns.hasSum ? point.sum : undefined;
-      sink.write(lines(labels, [point.count], 0, sum, exemplarsOf(row)));
+      write(labels, [point.count], 0, columns.hasSum ? point.sum : undefined, exemplarsOf(row));
     };
   }
   const { bare, open } = sampleHead(name);
@@ -152,49 +151,77 @@ function histogramRow(
   exemplarsOf: (row: number) => readonly Exemplar[] | undefined,
 ): (row: number, labels: string) => void {
   const { boundaries, stride, values, hasSum } = columns;
-  const lines = histogramLines(name, boundaries, options);
+  const write = histogramWriter(sink, name, boundaries, options);
   return (row, labels) => {
     const at = row * stride;
     const sum = hasSum ? values[at + histogramSum] : undefined;
-    sink.write(lines(labels, values, at + histogramCounts, sum, exemplarsOf(row)));
+    write(labels, values, at + histogramCounts, sum, exemplarsOf(row));
   };
 }
 
-type HistogramLines = (
+type HistogramWriter = (
   labels: string,
   counts: ArrayLike<number>,
   from: number,
   sum: number | undefined,
   exemplars: readonly Exemplar[] | undefined,
-) => string;
+) => void;
 
-/** Everything of a family's lines that does not change from series to series is made here once. */
-function histogramLines(name: string, boundaries: readonly number[], options: BlockOptions): HistogramLines {
-  const { openMetrics, tail } = options;
+/** Longer than a count, a bound's label and a tail. */
+const lineEndBytes = 120;
+/** Longer than any exemplar: its labels in the worst encoding and escaping, a value and a time. */
+const exemplarBytes = 2_048;
+
+/**
+ * Everything of a family's lines that does not change from series to series is made here once. Lines are put together from bytes: of
+ * one series they differ in a few digits, so each begins as a copy of the one before.
+ */
+function histogramWriter(
+  sink: TextSink,
+  name: string,
+  boundaries: readonly number[],
+  options: BlockOptions,
+): HistogramWriter {
+  const { openMetrics } = options;
   const { open } = sampleHead(`${name}_bucket`);
   const sumHead = sampleHead(`${name}_sum`);
   const countHead = sampleHead(`${name}_count`);
-  const bounds = [...boundaries.map((bound) => formatBound(bound, openMetrics)), "+Inf"].map(
-    (bound) => `le="${bound}"} `,
+  const tail = Buffer.from(options.tail);
+  const bounds = [...boundaries.map((bound) => formatBound(bound, openMetrics)), "+Inf"].map((bound) =>
+    Buffer.from(`le="${bound}"} `),
   );
   // A sum that may fall is no counter: OpenMetrics forbids it with negative bounds, and the count comes with the sum or not at all.
   const mayFall = openMetrics && (boundaries[0] ?? 0) < 0;
   return (labels, counts, from, sum, exemplars) => {
     const head = labels === "" ? open : `${open}${labels},`;
     const byBucket = exemplars === undefined ? undefined : exemplarsByBucket(exemplars, boundaries);
-    let text = "";
+    const lines = bounds.length + 2;
+    sink.reserve(
+      lines * (head.length * 3 + lineEndBytes) + (exemplars === undefined ? 0 : bounds.length * exemplarBytes),
+    );
+    const start = sink.at;
+    sink.text(head);
+    const end = sink.at;
     let seen = 0;
     for (let index = 0; index < bounds.length; index++) {
+      if (index > 0) sink.again(start, end);
+      sink.bytes(bounds[index] as Uint8Array);
       seen += counts[from + index] ?? 0;
+      sink.count(seen);
       const exemplar = byBucket?.[index];
-      text +=
-        head + (bounds[index] ?? "") + String(seen) + (exemplar === undefined ? tail : exemplarText(exemplar, options));
+      if (exemplar === undefined) sink.bytes(tail);
+      else sink.text(exemplarText(exemplar, options));
     }
     const summed = sum !== undefined && (!openMetrics || (!mayFall && sum >= 0));
-    if (summed) text += (labels === "" ? sumHead.bare : `${sumHead.open}${labels}} `) + formatValue(sum) + tail;
-    if (summed || !openMetrics)
-      text += (labels === "" ? countHead.bare : `${countHead.open}${labels}} `) + String(seen) + tail;
-    return text;
+    if (summed) {
+      sink.text(labels === "" ? sumHead.bare : `${sumHead.open}${labels}} `);
+      sink.text(formatValue(sum));
+      sink.bytes(tail);
+    }
+    if (!summed && openMetrics) return;
+    sink.text(labels === "" ? countHead.bare : `${countHead.open}${labels}} `);
+    sink.count(seen);
+    sink.bytes(tail);
   };
 }
 

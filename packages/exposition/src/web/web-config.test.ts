@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SecureContextOptions } from "node:tls";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { createTestPki, createVirtualClock, writeTestCertificate, type TestPki } from "@almanac/testkit";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { afterAll, beforeAll, afterEach, describe, expect, it } from "vitest";
@@ -51,7 +51,7 @@ function get(port: number, tls: SecureContextOptions = {}): Promise<{ status?: n
   return new Promise((done) => {
     const target = { host: "127.0.0.1", port, path: "/metrics", ca: pki.ca, agent: false, ...tls };
     const outgoing = httpsRequest(target, (answer) => {
-      const socket = answer.socket as import("node:tls").TLSSocket;
+      const socket = answer.socket as TLSSocket;
       const name = String(socket.getPeerCertificate().subject.CN);
       answer.resume().on("end", () => done({ status: answer.statusCode ?? 0, name }));
     });
