@@ -110,6 +110,9 @@ export interface SharedRenderings {
   collection(): Promise<Rendering>;
 }
 
+/** Of a reader's time; the rest is for writing the page, which then lacks what came late. */
+const collectingShare = 0.75;
+
 interface Generation {
   rendering: Promise<Rendering>;
   begin: () => void;
@@ -163,12 +166,12 @@ export function shareRenderings(options: SharingOptions): SharedRenderings {
     let generation = next;
     if (running === undefined) start((generation = createGeneration()));
     else generation = next ??= createGeneration();
-    generation.timeoutMs = Math.max(generation.timeoutMs, Math.min(timeoutMs, collectTimeoutMs));
+    generation.timeoutMs = Math.max(generation.timeoutMs, Math.min(timeoutMs * collectingShare, collectTimeoutMs));
     return generation;
   }
 
   return {
-    collection: () => join(collectTimeoutMs).rendering,
+    collection: () => join(Infinity).rendering,
     page(wish, timeoutMs) {
       const key = JSON.stringify([wish.page, wish.contentType, wish.gzip, [...wish.names].sort()]);
       const waiting = running === undefined ? undefined : next;
@@ -179,11 +182,11 @@ export function shareRenderings(options: SharingOptions): SharedRenderings {
           return Promise.reject(new ExpositionError("too_busy", message));
         }
         renderings++;
-        const generation = join(timeoutMs ?? collectTimeoutMs);
+        const generation = join(timeoutMs ?? Infinity);
         page = generation.rendering.then((rendering) => rendering.page(wish)).finally(() => renderings--);
         generation.pages.set(key, page);
       } else if (waiting !== undefined) {
-        join(timeoutMs ?? collectTimeoutMs);
+        join(timeoutMs ?? Infinity);
       }
       return timeoutMs === undefined ? page : within(page, timeoutMs, clock);
     },
