@@ -4,6 +4,7 @@ import type { Bound } from "./engine/bound.ts";
 import { declareKeys, onOverflow } from "./engine/declared.ts";
 import type { DeclaredRecorder } from "./engine/declared.ts";
 import { SyncInstrument } from "./engine/instrument.ts";
+import type { ValueRule } from "./engine/store.ts";
 import { createLabelCheck } from "./labels.ts";
 import type { Violation } from "./labels.ts";
 import { meterOf } from "./meter.ts";
@@ -66,6 +67,12 @@ function createRecording(family: Family, context: InstrumentContext) {
   const { reporter } = context;
   const check = createLabelCheck(family);
   const lowest = family.instrument === "counter" || family.instrument === "histogram" ? 0 : -Number.MAX_VALUE;
+  const rule: ValueRule = {
+    lowest,
+    highest: Number.MAX_VALUE,
+    integer: false,
+    repair: (value) => reportValue(reporter, family, value as number),
+  };
   let opened: Opened | undefined;
   let declared: DeclaredRecorder | undefined;
 
@@ -123,8 +130,7 @@ function createRecording(family: Family, context: InstrumentContext) {
         : check.repair(labels);
       const engine = (opened ?? open())?.engine;
       if (violation === undefined && settled !== undefined && engine !== undefined) {
-        const repair = (value: unknown): undefined => reportValue(reporter, family, value as number);
-        return engine.bind(settled, { lowest, highest: Number.MAX_VALUE, integer: false, repair });
+        return engine.bind(settled, rule);
       }
       return {
         record: (value, from) => {

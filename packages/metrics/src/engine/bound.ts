@@ -1,11 +1,10 @@
 import type { Attributes, Context } from "@opentelemetry/api";
+import { settleAttributes } from "./attributes.ts";
 import type { SettledAttributes } from "./attributes.ts";
-import { withoutKept } from "./exemplar.ts";
+import { noRow } from "./rows.ts";
 import type { ExemplarStore } from "./exemplar.ts";
 import type { Store, ValueRule } from "./store.ts";
 
-// A handle without a row reads here that nobody touched it.
-const untouched = new Uint8Array(1);
 const noValues = new Float64Array(0);
 
 /** What a handle is made from. */
@@ -22,33 +21,25 @@ export interface Binding {
  * good when its series is removed or expires: the next recording starts the series anew.
  */
 export abstract class BoundSeries {
-  readonly rule: ValueRule;
-  /** Another handle of the same row. */
-  sibling: BoundSeries | undefined;
-  protected readonly store: Store;
-  protected readonly lowest: number;
-  protected readonly highest: number;
-  protected readonly integer: boolean;
-  protected readonly settled: SettledAttributes;
-  /** The attributes it was bound with; views may have left some of them out of `settled`. */
-  protected readonly given: Attributes;
-  /** What exemplars tell besides. */
-  protected readonly removed: Attributes;
-  protected row = -1;
-  protected slot = 0;
+  // What every recording reads comes first, to be in one line of the processor's cache.
+  /** False where a recording has to go through the store: no row yet or any more, or the first recording of an interval. */
+  protected live = false;
   protected base = 0;
   protected values: Float64Array = noValues;
-  protected touched: Uint8Array = untouched;
+  readonly rule: ValueRule;
+  protected readonly store: Store;
+  protected row = noRow;
+  /** Another handle of the same row. */
+  sibling: BoundSeries | undefined = undefined;
+  readonly #attributes: Attributes;
+  /** What it was bound with, views aside. */
+  readonly #given: Attributes;
 
   constructor(store: Store, { settled, given, rule }: Binding) {
-    this.store = store;
-    this.settled = settled;
-    this.given = given;
-    this.removed = withoutKept(given, settled.attributes);
     this.rule = rule;
-    this.lowest = rule.lowest;
-    this.highest = rule.highest;
-    this.integer = rule.integer;
+    this.store = store;
+    this.#attributes = settled.attributes;
+    this.#given = given;
   }
 
   abstract add(value: number, from?: Context): void;
@@ -59,16 +50,20 @@ export abstract class BoundSeries {
 
   /** Removes the series. */
   remove(): void {
-    this.store.removeSettled(this.settled);
+    this.store.removeSettled(settleAttributes(this.#attributes, undefined));
+  }
+
+  /** Goes through the store the next time. */
+  pause(): void {
+    this.live = false;
   }
 
   /** Forgets the row, and says which other handle has to. */
   detach(): BoundSeries | undefined {
     const { sibling } = this;
-    this.row = -1;
-    this.slot = 0;
+    this.live = false;
+    this.row = noRow;
     this.values = noValues;
-    this.touched = untouched;
     this.sibling = undefined;
     return sibling;
   }
@@ -77,40 +72,41 @@ export abstract class BoundSeries {
   protected recordSlowly(given: number, from: Context | undefined): void {
     const value = settleValue(this.rule, given);
     if (value === undefined) return;
-    const { store, settled } = this;
-    if (this.row === -1) {
-      const row = store.locateSettled(settled);
-      if (!store.isOverflow(row)) this.#attach(row);
-      store.update(row, value, this.given, from);
-    } else {
-      store.update(this.row, value, this.given, from);
+    const { store } = this;
+    if (this.row === noRow) {
+      const row = store.locateSettled(settleAttributes(this.#attributes, undefined));
+      if (store.isOverflow(row)) {
+        store.update(row, value, this.#given, from);
+        return;
+      }
+      this.#attach(row);
     }
+    store.update(this.row, value, this.#given, from);
+    // In an interval that is full the measurement went into the overflow, and so does the next.
+    this.live = store.isTouched(this.row);
   }
 
   protected offer(exemplars: ExemplarStore, bucket: number, value: number, from: Context | undefined): void {
-    exemplars.offer(this.row, bucket, value, from, this.removed);
+    exemplars.offer(this.row, bucket, value, from, this.store.removed(this.row, this.#given));
   }
 
   #attach(row: number): void {
     const { store } = this;
-    const page = row >> store.shift;
     this.row = row;
-    this.slot = row & store.mask;
-    this.base = this.slot * store.stride;
-    this.values = store.values[page]!;
-    this.touched = store.touched[page]!;
+    this.base = (row & store.mask) * store.stride;
+    this.values = store.values[row >> store.shift]!;
     store.attach(row, this);
   }
 }
 
+/** Whether a rule takes a value as it is. */
+export function accepts({ lowest, highest, integer }: ValueRule, value: number): boolean {
+  return typeof value === "number" && value >= lowest && value <= highest && (!integer || Number.isInteger(value));
+}
+
 /** A value that a rule accepts, as it is or repaired. */
 export function settleValue(rule: ValueRule, value: number): number | undefined {
-  const fits =
-    typeof value === "number" &&
-    value >= rule.lowest &&
-    value <= rule.highest &&
-    (!rule.integer || Number.isInteger(value));
-  return fits ? value : rule.repair(value);
+  return accepts(rule, value) ? value : rule.repair(value);
 }
 
 /** What `bind` gives where an instrument feeds several stores, or one whose views run at every measurement. */

@@ -1,7 +1,7 @@
 import type { Attributes, Context } from "@opentelemetry/api";
 import { SyncInstrument } from "./instrument.ts";
-import { noRow } from "./series-index.ts";
-import type { KeyTable } from "./series-index.ts";
+import { noRow } from "./rows.ts";
+import type { KeyTable } from "./key-table.ts";
 import type { Store } from "./store.ts";
 
 /** Records measurements whose attribute keys are known beforehand. */
@@ -43,16 +43,23 @@ class TableRecorder implements DeclaredRecorder {
   }
 
   record(value: number, attributes: Attributes | null, from: Context | undefined): boolean {
-    if (attributes === null || Object.getPrototypeOf(attributes) !== Object.prototype) return false;
-    const row = this.#table.find(attributes);
-    if (row === noRow) return false;
-    // for-in counts without building an array of keys.
-    let rest = this.#keyCount;
-    for (const _key in attributes) rest--;
-    if (rest !== 0) return false;
+    if (attributes === null) return false;
+    let row = this.#table.findOrdered(attributes);
+    if (row === noRow) {
+      row = this.#findInAnyOrder(attributes);
+      if (row === noRow) return false;
+    }
     this.#store.update(row, value, attributes, from);
     for (let index = 0; index < this.#others.length; index++) this.#others[index]!.record(value, attributes, from);
     return true;
+  }
+
+  #findInAnyOrder(attributes: Attributes): number {
+    if (Object.getPrototypeOf(attributes) !== Object.prototype) return noRow;
+    // for-in counts without building an array of keys.
+    let rest = this.#keyCount;
+    for (const _key in attributes) rest--;
+    return rest === 0 ? this.#table.find(attributes) : noRow;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Attributes, Context } from "@opentelemetry/api";
-import { BoundSeries } from "./bound.ts";
+import { accepts, BoundSeries } from "./bound.ts";
 import type { Binding } from "./bound.ts";
 import { histogramCounts, histogramMax, histogramMin, histogramSum } from "./snapshot.ts";
 import type { StreamSnapshot } from "./snapshot.ts";
@@ -67,12 +67,7 @@ class BoundHistogram extends BoundSeries {
   }
 
   override record(value: number, from?: Context): void {
-    const fits =
-      typeof value === "number" &&
-      value >= this.lowest &&
-      value <= this.highest &&
-      (!this.integer || Number.isInteger(value));
-    if (!fits || this.touched[this.slot] === 0) {
+    if (!this.live || !accepts(this.rule, value)) {
       this.recordSlowly(value, from);
       return;
     }

@@ -3,7 +3,7 @@ import type { Attributes, Context, Counter, Gauge, Histogram, UpDownCounter } fr
 import { InstrumentType } from "@opentelemetry/sdk-metrics";
 import { describeError } from "@almanac/core";
 import { settleAttributes } from "./attributes.ts";
-import { bindAll, bindUnsettled } from "./bound.ts";
+import { accepts, bindAll, bindUnsettled } from "./bound.ts";
 import type { Bound } from "./bound.ts";
 import type { StreamDescriptor } from "./snapshot.ts";
 import type { Store, ValueRule } from "./store.ts";
@@ -60,16 +60,12 @@ export class SyncInstrument implements EngineCounter, EngineHistogram {
   readonly stores: readonly Store[];
   readonly rule: ValueRule;
   readonly #only: Store | undefined;
-  readonly #lowest: number;
-  readonly #integer: boolean;
 
   constructor(descriptor: StreamDescriptor, stores: readonly Store[]) {
     this.descriptor = descriptor;
     this.stores = stores;
     this.rule = createValueRule(descriptor);
     this.#only = stores.length === 1 ? stores[0] : undefined;
-    this.#lowest = this.rule.lowest;
-    this.#integer = this.rule.integer;
   }
 
   add(value: number, attributes?: Attributes, from?: Context): void {
@@ -78,9 +74,8 @@ export class SyncInstrument implements EngineCounter, EngineHistogram {
 
   record(given: number, attributes: Attributes = noAttributes, from?: Context): void {
     let value = given;
-    const fits = typeof value === "number" && value >= this.#lowest && (!this.#integer || Number.isInteger(value));
     try {
-      if (!fits) {
+      if (!accepts(this.rule, value)) {
         const settled = this.rule.repair(value);
         if (settled === undefined) return;
         value = settled;
@@ -95,11 +90,12 @@ export class SyncInstrument implements EngineCounter, EngineHistogram {
 
   /** `rule` is for callers that have one of their own, stricter than the instrument's. */
   bind(attributes: Attributes = noAttributes, rule: ValueRule = this.rule): Bound {
-    const given = settleAttributes(attributes, undefined).attributes;
+    const all = settleAttributes(attributes, undefined);
+    const given = all.attributes;
     const handles = this.stores.map((store) => {
       const { keep, process } = store.options;
       if (process !== undefined) return bindUnsettled(store, given, rule);
-      const settled = settleAttributes(given, keep);
+      const settled = keep === undefined ? all : settleAttributes(given, keep);
       // Where a view takes attributes off, handles differ in what their exemplars tell.
       const known = keep === undefined ? store.handleOf(settled, rule) : undefined;
       return known ?? store.bind({ settled, given, rule });

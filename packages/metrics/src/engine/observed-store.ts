@@ -1,7 +1,8 @@
 import type { Attributes, Context } from "@opentelemetry/api";
 import { BoundSeries } from "./bound.ts";
 import type { Binding } from "./bound.ts";
-import { noRow, SeriesIndex } from "./series-index.ts";
+import { noRow } from "./rows.ts";
+import { SeriesIndex } from "./series-index.ts";
 import { settleAttributes } from "./attributes.ts";
 import type { StreamSnapshot } from "./snapshot.ts";
 import { Store } from "./store.ts";

@@ -1,5 +1,5 @@
 import type { Attributes, Context } from "@opentelemetry/api";
-import { BoundSeries } from "./bound.ts";
+import { accepts, BoundSeries } from "./bound.ts";
 import type { Binding } from "./bound.ts";
 import type { StreamSnapshot } from "./snapshot.ts";
 import { Store } from "./store.ts";
@@ -39,12 +39,7 @@ export class SumStore extends Store {
 
 class BoundSum extends BoundSeries {
   override add(value: number, from?: Context): void {
-    const fits =
-      typeof value === "number" &&
-      value >= this.lowest &&
-      value <= this.highest &&
-      (!this.integer || Number.isInteger(value));
-    if (!fits || this.touched[this.slot] === 0) {
+    if (!this.live || !accepts(this.rule, value)) {
       this.recordSlowly(value, from);
       return;
     }
@@ -85,12 +80,7 @@ export class LastValueStore extends Store {
 
 class BoundLastValue extends BoundSeries {
   override add(value: number, from?: Context): void {
-    const fits =
-      typeof value === "number" &&
-      value >= this.lowest &&
-      value <= this.highest &&
-      (!this.integer || Number.isInteger(value));
-    if (!fits || this.touched[this.slot] === 0) {
+    if (!this.live || !accepts(this.rule, value)) {
       this.recordSlowly(value, from);
       return;
     }

@@ -1,78 +1,11 @@
 import type { Attributes } from "@opentelemetry/api";
 import { encodeAttributes, encodeKeys } from "./attributes.ts";
 import type { SettledAttributes } from "./attributes.ts";
-
-/** What `find` and the tables answer for attributes without a row. */
-export const noRow = -1;
+import { KeyTable } from "./key-table.ts";
+import { noRow } from "./rows.ts";
 
 /** More orders of keys than any program has; beyond them the orders are learnt anew, so that made-up keys cost no memory. */
 const mostShapes = 4096;
-
-type Level = Map<unknown, Level | number>;
-
-/**
- * The series with one set of keys: a Map per key, nested in a fixed order, from value to row. Maps compare values, so nothing is hashed
- * or joined here that could make two series one.
- */
-export class KeyTable {
-  readonly keys: readonly string[];
-  /** A pinned table stays in its index when it is empty, so that it may be held. */
-  pinned = false;
-  size = 0;
-  #root: Level | number | undefined;
-
-  constructor(keys: readonly string[]) {
-    this.keys = keys;
-  }
-
-  /** The row of the values that `attributes` has for the table's keys, whatever else it has. */
-  find(attributes: Attributes): number {
-    const { keys } = this;
-    let level = this.#root;
-    for (let index = 0; index < keys.length; index++) {
-      if (level === undefined) return noRow;
-      level = (level as Level).get(attributes[keys[index]!]);
-    }
-    return level === undefined ? noRow : (level as number);
-  }
-
-  set(attributes: Attributes, row: number): void {
-    const { keys } = this;
-    this.size++;
-    if (keys.length === 0) {
-      this.#root = row;
-      return;
-    }
-    let level = (this.#root ??= new Map()) as Level;
-    for (let index = 0; index < keys.length - 1; index++) {
-      const value = attributes[keys[index]!];
-      let next = level.get(value) as Level | undefined;
-      if (next === undefined) level.set(value, (next = new Map()));
-      level = next;
-    }
-    level.set(attributes[keys[keys.length - 1]!], row);
-  }
-
-  delete(attributes: Attributes): void {
-    const { keys } = this;
-    this.size--;
-    if (this.size === 0) {
-      this.#root = undefined;
-      return;
-    }
-    const path: Level[] = [];
-    let level = this.#root as Level;
-    for (let index = 0; index < keys.length - 1; index++) {
-      path.push(level);
-      level = level.get(attributes[keys[index]!]) as Level;
-    }
-    level.delete(attributes[keys[keys.length - 1]!]);
-    for (let index = path.length - 1; index >= 0 && level.size === 0; index--) {
-      level = path[index]!;
-      level.delete(attributes[keys[index]!]);
-    }
-  }
-}
 
 /** A position in the tree of key orders. Most have one child, which needs no Map. */
 interface Shape {
@@ -94,6 +27,7 @@ function createShape(): Shape {
 export class SeriesIndex {
   readonly #tables = new Map<string, KeyTable>();
   readonly #structured = new Map<string, number>();
+  #recent = new KeyTable([]);
   #shapes = createShape();
   #shapeCount = 0;
 
@@ -102,6 +36,12 @@ export class SeriesIndex {
    * Allocates nothing.
    */
   find(attributes: Attributes): number {
+    // Most instruments are recorded with the same keys in the same order again and again.
+    const row = this.#recent.findOrdered(attributes);
+    return row === noRow ? this.#findByShape(attributes) : row;
+  }
+
+  #findByShape(attributes: Attributes): number {
     // An inherited key is no attribute, but for-in would name it.
     const prototype: unknown = Object.getPrototypeOf(attributes);
     if (prototype !== Object.prototype && prototype !== null) return noRow;
@@ -111,7 +51,9 @@ export class SeriesIndex {
       if (next === undefined) return noRow;
       shape = next;
     }
-    return shape.table === undefined ? noRow : shape.table.find(attributes);
+    if (shape.table === undefined) return noRow;
+    this.#recent = shape.table;
+    return shape.table.find(attributes);
   }
 
   /** The row of settled attributes. */
@@ -122,7 +64,7 @@ export class SeriesIndex {
 
   add(settled: SettledAttributes, row: number): void {
     if (settled.structured) this.#structured.set(encodeAttributes(settled.attributes), row);
-    else this.table(settled.keys).set(settled.attributes, row);
+    else this.table(settled.keys).add(settled.attributes, row);
   }
 
   delete(settled: SettledAttributes): void {

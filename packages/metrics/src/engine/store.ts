@@ -6,7 +6,8 @@ import type { SettledAttributes } from "./attributes.ts";
 import type { Binding, BoundSeries } from "./bound.ts";
 import { noAttributes, withoutKept } from "./exemplar.ts";
 import type { ExemplarStore } from "./exemplar.ts";
-import { noRow, SeriesIndex } from "./series-index.ts";
+import { noRow } from "./rows.ts";
+import { SeriesIndex } from "./series-index.ts";
 import type { StreamDescriptor, StreamSnapshot } from "./snapshot.ts";
 
 /** What every kind of store is made with. */
@@ -42,8 +43,8 @@ const fewestRowsPerPage = 16;
  * The series of one stream: an index from attributes to rows, and columns by row. Values are in pages that never move, so that a handle
  * may keep its place.
  *
- * `touched` is 0 in rows that nobody recorded in since the last collection that cares (delta streams, expiry), and in rows that are no
- * series. A recording that finds 0 takes the way through `activate`; that one test covers removed series, delta streams and expiry.
+ * `touched` is 0 in rows that nobody recorded in since the last collection that cares (delta streams, expiry). A recording that finds 0 takes the way through `activate`; that one test covers delta streams and expiry. Handles have a test of their own, which
+ * covers removed series besides.
  */
 export abstract class Store {
   readonly options: StoreOptions;
@@ -146,7 +147,7 @@ export abstract class Store {
   }
 
   /** Which of a measurement's attributes its series has not. Without views that take any off, only the overflow has none of them. */
-  protected removed(row: number, given: Attributes): Attributes {
+  removed(row: number, given: Attributes): Attributes {
     if (!this.#filters && row !== this.#overflowRow) return noAttributes;
     return withoutKept(given, this.attributes[row]!);
   }
@@ -236,7 +237,7 @@ export abstract class Store {
     return all;
   }
 
-  protected isTouched(row: number): boolean {
+  isTouched(row: number): boolean {
     return this.touched[row >> this.shift]![row & this.mask] !== 0;
   }
 
@@ -308,11 +309,17 @@ export abstract class Store {
         this.#remove(row);
         continue;
       }
-      this.touched[row >> this.shift]![row & this.mask] = 0;
+      this.#untouch(row);
       this.rewind(row);
       this.exemplars?.clear(row);
     }
     this.#active = 0;
+  }
+
+  /** Makes the next recording in a row go through `activate`. */
+  #untouch(row: number): void {
+    this.touched[row >> this.shift]![row & this.mask] = 0;
+    for (let handle = this.#handles.get(row); handle !== undefined; handle = handle.sibling) handle.pause();
   }
 
   #expire(idleMs: number): void {
@@ -320,7 +327,7 @@ export abstract class Store {
     for (let row = 0; row < this.attributes.length; row++) {
       if (this.isTouched(row)) {
         this.#lastSeen[row] = now;
-        this.touched[row >> this.shift]![row & this.mask] = 0;
+        this.#untouch(row);
       } else if (this.attributes[row] !== undefined && !this.#pinned.has(row)) {
         if (now - this.#lastSeen[row]! >= idleMs) this.#remove(row);
       }
