@@ -8,6 +8,7 @@ import {
 import { describeError, silentLogger, systemClock, type Clock, type Logger } from "@almanac/core";
 import type { Catalog } from "@almanac/catalog";
 import { isSnapshotProducer, type MetricsSnapshot, type SnapshotProducer } from "@almanac/metrics/internal";
+import { createChunkPool } from "./chunk-pool.ts";
 import { ExpositionError } from "./error.ts";
 import { declaredFamilies } from "./family.ts";
 import { acceptsGzip, negotiate } from "./negotiate.ts";
@@ -121,11 +122,12 @@ export class PageReader extends MetricReader implements PrometheusReader {
       resourceLabels: options.resourceLabels,
       timestamps: options.timestamps ?? false,
       cache: new WeakMap(),
+      pool: createChunkPool(),
       clock,
       report: (error) => this.#report(error),
     };
     const collect = (timeoutMs: number): Promise<Rendering> => this.#collect(timeoutMs);
-    this.#shared = shareRenderings({ collect, collectTimeoutMs, maxRenderings, clock });
+    this.#shared = shareRenderings({ collect, collectTimeoutMs, maxRenderings, pool: this.#options.pool, clock });
   }
 
   override setMetricProducer(producer: MetricProducer): void {

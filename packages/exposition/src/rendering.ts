@@ -1,5 +1,6 @@
 import type { Clock } from "@almanac/core";
 import type { MetricsSnapshot } from "@almanac/metrics/internal";
+import type { ChunkPool } from "./chunk-pool.ts";
 import { compressChunks } from "./compress.ts";
 import { ExpositionError } from "./error.ts";
 import { groupFamilies, type Family, type GroupOptions } from "./family.ts";
@@ -19,6 +20,11 @@ export interface RenderedPage {
   readonly body: Uint8Array;
   /** Bytes before compression. */
   readonly size: number;
+  /**
+   * Says that this page will not be looked at any more; when all who share it have said so, its memory serves for the next one. To be
+   * called once per page got, and never after a doubt: a page that is not released goes as any other memory does.
+   */
+  release(): void;
 }
 
 /** What a page is made of beyond its snapshot. */
@@ -28,7 +34,15 @@ export interface PageWish extends Negotiated {
   readonly names: readonly string[];
 }
 
+/** A page as it is shared, without the one who reads it. */
+interface WrittenPage {
+  readonly chunks: readonly Uint8Array[];
+  /** Bytes before compression. */
+  readonly size: number;
+}
+
 export interface RenderingOptions extends Omit<GroupOptions, "naming" | "report"> {
+  readonly pool: ChunkPool;
   readonly strategy: TranslationStrategy;
   /** Whether every sample carries the time of its collection. */
   readonly timestamps: boolean;
@@ -40,12 +54,12 @@ export interface RenderingOptions extends Omit<GroupOptions, "naming" | "report"
 export interface Rendering {
   /** Families under the names that scrapers get who ask for nothing special. */
   families(): Promise<readonly Family[]>;
-  page(wish: PageWish): Promise<RenderedPage>;
+  page(wish: PageWish): Promise<WrittenPage>;
 }
 
 /** Groups a snapshot's families once for each set of names; what cannot be shown is reported with the first. */
 export function createRendering(snapshot: MetricsSnapshot, options: RenderingOptions): Rendering {
-  const { strategy, clock, report, timestamps } = options;
+  const { strategy, clock, report, timestamps, pool } = options;
   const grouped = new Map<string, Promise<readonly Family[]>>();
   const families = (escaping: Escaping): Promise<readonly Family[]> => {
     const naming = createNaming(strategy, escaping);
@@ -64,7 +78,7 @@ export function createRendering(snapshot: MetricsSnapshot, options: RenderingOpt
       const all = await families(wish.escaping);
       const shown = wish.names.length === 0 ? all : all.filter((family) => isNamed(family, new Set(wish.names)));
       const { label } = createNaming(strategy, wish.escaping);
-      const writing = { label, timestampMs: timestamps ? snapshot.timeMs : undefined };
+      const writing = { label, pool, timestampMs: timestamps ? snapshot.timeMs : undefined };
       const openMetrics = wish.format === "openmetrics";
       const steps =
         wish.format === "protobuf" ? writeProtobuf(shown, writing) : writeText(shown, { ...writing, openMetrics });
@@ -73,17 +87,10 @@ export function createRendering(snapshot: MetricsSnapshot, options: RenderingOpt
         if (chunk.byteLength > 0) plain.push(chunk);
       });
       const size = plain.reduce((sum, chunk) => sum + chunk.byteLength, 0);
-      const chunks = wish.gzip ? await compressChunks(plain) : plain;
-      return {
-        format: wish.format,
-        contentType: wish.contentType,
-        contentEncoding: wish.gzip ? "gzip" : undefined,
-        chunks,
-        size,
-        get body() {
-          return Buffer.concat(chunks);
-        },
-      };
+      if (!wish.gzip) return { chunks: plain, size };
+      const chunks = await compressChunks(plain);
+      pool.give(plain);
+      return { chunks, size };
     },
   };
 }
@@ -100,6 +107,7 @@ export interface SharingOptions {
   readonly collect: (timeoutMs: number) => Promise<Rendering>;
   readonly collectTimeoutMs: number;
   readonly maxRenderings: number;
+  readonly pool: ChunkPool;
   readonly clock: Clock;
 }
 
@@ -118,7 +126,13 @@ interface Generation {
   begin: () => void;
   /** How long its collection may wait: as long as the most patient of those who wait for it. */
   timeoutMs: number;
-  readonly pages: Map<string, Promise<RenderedPage>>;
+  readonly pages: Map<string, SharedPage>;
+}
+
+interface SharedPage {
+  readonly written: Promise<WrittenPage>;
+  /** Those who have asked for it and not released it yet. */
+  holders: number;
 }
 
 /**
@@ -127,7 +141,7 @@ interface Generation {
  * pages are done. So at most two snapshots are held, however many ask.
  */
 export function shareRenderings(options: SharingOptions): SharedRenderings {
-  const { collect, collectTimeoutMs, maxRenderings, clock } = options;
+  const { collect, collectTimeoutMs, maxRenderings, pool, clock } = options;
   let running: Generation | undefined;
   let next: Generation | undefined;
   let renderings = 0;
@@ -151,7 +165,7 @@ export function shareRenderings(options: SharingOptions): SharedRenderings {
     queueMicrotask(() => generation.begin());
     void generation.rendering
       .then(
-        () => Promise.allSettled(generation.pages.values()),
+        () => Promise.allSettled([...generation.pages.values()].map(({ written }) => written)),
         () => undefined,
       )
       .then(() => {
@@ -183,14 +197,44 @@ export function shareRenderings(options: SharingOptions): SharedRenderings {
         }
         renderings++;
         const generation = join(timeoutMs ?? Infinity);
-        page = generation.rendering.then((rendering) => rendering.page(wish)).finally(() => renderings--);
+        const written = generation.rendering.then((rendering) => rendering.page(wish)).finally(() => renderings--);
+        page = { written, holders: 0 };
         generation.pages.set(key, page);
       } else if (waiting !== undefined) {
         join(timeoutMs ?? Infinity);
       }
-      return timeoutMs === undefined ? page : within(page, timeoutMs, clock);
+      return hand(page, wish, timeoutMs);
     },
   };
+
+  async function hand(page: SharedPage, wish: PageWish, timeoutMs: number | undefined): Promise<RenderedPage> {
+    page.holders++;
+    let held = true;
+    const { written } = page;
+    const release = (): void => {
+      if (!held) return;
+      held = false;
+      if (--page.holders === 0) void written.then(({ chunks }) => pool.give(chunks));
+    };
+    try {
+      const { chunks, size } = await (timeoutMs === undefined ? written : within(written, timeoutMs, clock));
+      return {
+        format: wish.format,
+        contentType: wish.contentType,
+        contentEncoding: wish.gzip ? "gzip" : undefined,
+        chunks,
+        size,
+        release,
+        get body() {
+          return Buffer.concat(chunks);
+        },
+      };
+    } catch (thrown) {
+      // Others may still be waiting for it; if nobody is, nobody needs its memory either.
+      written.then(release, () => undefined);
+      throw thrown;
+    }
+  }
 }
 
 function within<T>(promise: Promise<T>, timeoutMs: number, clock: Clock): Promise<T> {

@@ -54,7 +54,10 @@ export async function answerScrape(
     logger.error("no metrics could be collected", { error });
     return send(response, 500, plain, `no metrics could be collected: ${error}\n`);
   }
-  if (response.destroyed || response.headersSent) return;
+  if (response.destroyed || response.headersSent) {
+    page.release();
+    return;
+  }
   if (page.contentEncoding !== undefined) response.setHeader("content-encoding", page.contentEncoding);
   const length = page.chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
   response.writeHead(200, {
@@ -63,10 +66,13 @@ export async function answerScrape(
     vary: "Accept, Accept-Encoding",
   });
   if (request.method !== "GET") {
+    page.release();
     response.end();
     return;
   }
+  // Of an answer that is cut off the operating system may still hold a piece; its memory is left to the collector of garbage.
   response.once("finish", () => {
+    page.release();
     const durationSeconds = (clock.monotonic() - startedAt) / 1000;
     onScrape?.({ format: page.format, durationSeconds, bytes: page.size });
   });

@@ -1,5 +1,6 @@
 import type { Exemplar, ExponentialPoint, HistogramSnapshot, StreamSnapshot } from "@almanac/metrics/internal";
 import { histogramCounts, histogramSum } from "@almanac/metrics/internal";
+import type { ChunkPool } from "./chunk-pool.ts";
 import { exemplarLabels, exemplarsByBucket, latest } from "./exemplar.ts";
 import type { Block, Family } from "./family.ts";
 import { escapeHelp, escapeLabel, labelText } from "./label.ts";
@@ -16,6 +17,8 @@ export interface WriteOptions {
   readonly label: (key: string) => string;
   /** Milliseconds since 1970 written behind every sample; none by default. */
   readonly timestampMs?: number | undefined;
+  /** Where the chunks' memory comes from. */
+  readonly pool: ChunkPool;
 }
 
 /**
@@ -29,7 +32,7 @@ export interface WriteOptions {
  */
 export function* writeText(families: readonly Family[], options: WriteOptions): Generator<Uint8Array> {
   const { openMetrics } = options;
-  const sink = new TextSink();
+  const sink = new TextSink(options.pool);
   const names = new Set(families.map(({ name }) => name));
   const tail = timestampText(options);
   for (const family of families) {
@@ -186,42 +189,42 @@ function histogramWriter(
   const { open } = sampleHead(`${name}_bucket`);
   const sumHead = sampleHead(`${name}_sum`);
   const countHead = sampleHead(`${name}_count`);
-  const tail = Buffer.from(options.tail);
-  const bounds = [...boundaries.map((bound) => formatBound(bound, openMetrics)), "+Inf"].map((bound) =>
-    Buffer.from(`le="${bound}"} `),
+  const { tail } = options;
+  const bounds = [...boundaries.map((bound) => formatBound(bound, openMetrics)), "+Inf"].map(
+    (bound) => `le="${bound}"} `,
   );
+  const boundBytes = bounds.map((bound) => Buffer.from(bound));
   // A sum that may fall is no counter: OpenMetrics forbids it with negative bounds, and the count comes with the sum or not at all.
   const mayFall = openMetrics && (boundaries[0] ?? 0) < 0;
+
+  /** Returns the count of all. */
+  function writeBuckets(head: string, counts: ArrayLike<number>, from: number, exemplars: readonly Exemplar[]): number {
+    const byBucket = exemplarsByBucket(exemplars, boundaries);
+    let seen = 0;
+    for (const [index, bound] of bounds.entries()) {
+      seen += counts[from + index] ?? 0;
+      const exemplar = byBucket[index];
+      sink.text(head + bound + String(seen) + (exemplar === undefined ? tail : exemplarText(exemplar, options)));
+    }
+    return seen;
+  }
+
   return (labels, counts, from, sum, exemplars) => {
     const head = labels === "" ? open : `${open}${labels},`;
-    const byBucket = exemplars === undefined ? undefined : exemplarsByBucket(exemplars, boundaries);
     const lines = bounds.length + 2;
     sink.reserve(
       lines * (head.length * 3 + lineEndBytes) + (exemplars === undefined ? 0 : bounds.length * exemplarBytes),
     );
-    const start = sink.at;
-    sink.text(head);
-    const end = sink.at;
-    let seen = 0;
-    for (let index = 0; index < bounds.length; index++) {
-      if (index > 0) sink.again(start, end);
-      sink.bytes(bounds[index] as Uint8Array);
-      seen += counts[from + index] ?? 0;
-      sink.count(seen);
-      const exemplar = byBucket?.[index];
-      if (exemplar === undefined) sink.bytes(tail);
-      else sink.text(exemplarText(exemplar, options));
-    }
+    const plain = exemplars === undefined && tail === "\n";
+    const seen = plain
+      ? sink.buckets(head, boundBytes, counts, from)
+      : writeBuckets(head, counts, from, exemplars ?? []);
     const summed = sum !== undefined && (!openMetrics || (!mayFall && sum >= 0));
-    if (summed) {
-      sink.text(labels === "" ? sumHead.bare : `${sumHead.open}${labels}} `);
-      sink.text(formatValue(sum));
-      sink.bytes(tail);
-    }
+    if (summed) sink.text((labels === "" ? sumHead.bare : `${sumHead.open}${labels}} `) + formatValue(sum) + tail);
     if (!summed && openMetrics) return;
     sink.text(labels === "" ? countHead.bare : `${countHead.open}${labels}} `);
     sink.count(seen);
-    sink.bytes(tail);
+    sink.text(tail);
   };
 }
 
