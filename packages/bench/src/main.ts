@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- NAME …] [--json] [--help]`: measures, prints and writes `docs/benchmarks.md`. Exit code 0: every goal met; 1: one
+ * `npm run bench [-- NAME …] [--json] [--write] [--help]`: measures, prints and writes `docs/benchmarks.md`. Exit code 0: every goal met; 1: one
  * was missed; 2: wrong usage.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -19,13 +19,17 @@ const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+  options: {
+    json: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
 });
 const unknown = positionals.filter((name) => !(name in benches));
 if (values.help || unknown.length > 0) {
-  const usage = `Usage: npm run bench [-- ${Object.keys(benches).join(" | ")} …] [--json]
+  const usage = `Usage: npm run bench [-- ${Object.keys(benches).join(" | ")} …] [--json] [--write]
 
-Without names all are run, and docs/benchmarks.md is written anew. Exit codes: 0 every goal met, 1 one was missed, 2 wrong usage.`;
+Without names all are run. docs/benchmarks.md is written anew with --write, or when all were run. Exit codes: 0 every goal met, 1 one was missed, 2 wrong usage.`;
   if (unknown.length > 0) console.error(`bench: there is no bench "${unknown.join(", ")}"\n${usage}`);
   else console.log(usage);
   process.exit(unknown.length > 0 ? 2 : 0);
@@ -42,7 +46,7 @@ for (const name of names) {
   if (!values.json) console.log(table(result));
 }
 if (values.json) console.log(JSON.stringify({ machine: machine(), results }, undefined, 2));
-if (positionals.length === 0) writeFileSync("docs/benchmarks.md", page(results));
+if (values.write || positionals.length === 0) writeFileSync("docs/benchmarks.md", page(results));
 const missed = results.flatMap(({ rows }) => rows).filter(({ met }) => met === false);
 process.exitCode = missed.length > 0 ? 1 : 0;
 

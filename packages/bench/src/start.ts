@@ -34,8 +34,8 @@ export async function benchStart(): Promise<BenchResult> {
       await new Promise((resolve) => setTimeout(resolve, settleMs));
       mebibytes.push(proportionalSetSizeMib(processTree(npm.pid ?? 0)));
     } finally {
-      // npm hands the signal on to what it started.
-      npm.kill("SIGINT");
+      // npm waits for what it started and hands no signal on, so the last of the chain gets it, as it would from a terminal.
+      for (const pid of processTree(npm.pid ?? 0).reverse()) interrupt(pid);
       await exited;
       rmSync(folder, { recursive: true, force: true });
     }
@@ -90,5 +90,13 @@ async function untilReady(upJson: string): Promise<void> {
   const page = await (await fetch(info.targets[0]?.metrics ?? "")).text();
   if (!/virtrigaud_vm_operations_total\{.*operation="Create".*outcome="success".*\} [1-9]/.test(page)) {
     throw new Error("machines are Ready but no successful Create was counted");
+  }
+}
+
+function interrupt(pid: number): void {
+  try {
+    process.kill(pid, "SIGINT");
+  } catch {
+    // It has ended already.
   }
 }

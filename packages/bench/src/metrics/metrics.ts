@@ -100,18 +100,20 @@ function growthRows(results: Results): BenchRow[] {
 }
 
 function absoluteRows(results: Results): BenchRow[] {
+  const shown = [
+    ["addNs", "ns per add"],
+    ["addBytes", "bytes per add"],
+    ["recordNs", "ns per record"],
+    ["recordBytes", "bytes per record"],
+    ["bytesPerPair", "bytes held per counter and histogram"],
+  ] as const;
   return plan.flatMap(([subject, at]) =>
-    at.flatMap((size) => {
-      const what = (unit: string): string => `${subject}, ${size.toLocaleString("en")} series, ${unit}`;
-      const pick = (key: keyof Measured): readonly number[] => roundsOf(results, subject, size, key);
-      return [
-        { what: what("ns per add"), rounds: pick("addNs") },
-        { what: what("ns per record"), rounds: pick("recordNs") },
-        { what: what("bytes per add"), rounds: pick("addBytes") },
-        { what: what("bytes per record"), rounds: pick("recordBytes") },
-        { what: what("bytes held per counter and histogram"), rounds: pick("bytesPerPair") },
-      ];
-    }),
+    at.flatMap((size) =>
+      shown.map(([key, unit]) => ({
+        what: `${subject}, ${size.toLocaleString("en")} series, ${unit}`,
+        rounds: roundsOf(results, subject, size, key),
+      })),
+    ),
   );
 }
 

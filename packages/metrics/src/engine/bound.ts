@@ -22,7 +22,10 @@ export interface Binding {
  */
 export abstract class BoundSeries {
   // What every recording reads comes first, to be in one line of the processor's cache.
-  /** False where a recording has to go through the store: no row yet or any more, or the first recording of an interval. */
+  /**
+   * False where a recording has to go through the store: no row yet or any more, the first recording of an interval, or a rule that takes
+   * integers only.
+   */
   protected live = false;
   protected base = 0;
   protected values: Float64Array = noValues;
@@ -83,7 +86,7 @@ export abstract class BoundSeries {
     }
     store.update(this.row, value, this.#given, from);
     // In an interval that is full the measurement went into the overflow, and so does the next.
-    this.live = store.isTouched(this.row);
+    this.live = !this.rule.integer && store.isTouched(this.row);
   }
 
   protected offer(exemplars: ExemplarStore, bucket: number, value: number, from: Context | undefined): void {
@@ -97,6 +100,11 @@ export abstract class BoundSeries {
     this.values = store.values[row >> store.shift]!;
     store.attach(row, this);
   }
+}
+
+/** Values that every rule takes, unless it wants integers: told without reading the rule. */
+export function isUsual(value: number): boolean {
+  return typeof value === "number" && value >= 0 && value <= Number.MAX_VALUE;
 }
 
 /** Whether a rule takes a value as it is. */

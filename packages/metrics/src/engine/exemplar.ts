@@ -44,9 +44,11 @@ export interface ExemplarStoreOptions {
   readonly random?: () => number;
 }
 
+type Taken = { -readonly [K in keyof Exemplar]: Exemplar[K] };
+
 interface Reservoir {
   /** Histograms: by bucket, with holes. Others: the sample. */
-  readonly taken: (Exemplar | undefined)[];
+  readonly taken: (Taken | undefined)[];
   /** Measurements offered since the last snapshot. */
   offered: number;
 }
@@ -92,13 +94,19 @@ export class ExemplarStore {
     }
     const span = findSampledSpan(from) ?? anySpan(from);
     const spanContext = span?.spanContext();
-    reservoir.taken[place] = {
-      value,
-      timeMs: this.#now(),
-      traceId: spanContext?.traceId ?? "",
-      spanId: spanContext?.spanId ?? "",
-      filteredAttributes: removed,
-    };
+    const traceId = spanContext?.traceId ?? "";
+    const spanId = spanContext?.spanId ?? "";
+    const taken = reservoir.taken[place];
+    if (taken === undefined) {
+      reservoir.taken[place] = { value, timeMs: this.#now(), traceId, spanId, filteredAttributes: removed };
+    } else {
+      // Writing over the old one is much cheaper than a new object in an old array, and snapshots copy anyway.
+      taken.value = value;
+      taken.timeMs = this.#now();
+      taken.traceId = traceId;
+      taken.spanId = spanId;
+      taken.filteredAttributes = removed;
+    }
     if (span !== undefined && span !== this.#marked) {
       this.#marked = span;
       mark(span);
@@ -113,7 +121,7 @@ export class ExemplarStore {
       const reservoir = this.#reservoirs[row];
       if (reservoir === undefined) continue;
       reservoir.offered = 0;
-      copies[row] = reservoir.taken.filter((exemplar) => exemplar !== undefined);
+      copies[row] = reservoir.taken.filter((exemplar) => exemplar !== undefined).map((exemplar) => ({ ...exemplar }));
     }
     return copies;
   }

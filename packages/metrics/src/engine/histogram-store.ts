@@ -1,5 +1,5 @@
 import type { Attributes, Context } from "@opentelemetry/api";
-import { accepts, BoundSeries } from "./bound.ts";
+import { BoundSeries, isUsual } from "./bound.ts";
 import type { Binding } from "./bound.ts";
 import { histogramCounts, histogramMax, histogramMin, histogramSum } from "./snapshot.ts";
 import type { StreamSnapshot } from "./snapshot.ts";
@@ -67,7 +67,7 @@ class BoundHistogram extends BoundSeries {
   }
 
   override record(value: number, from?: Context): void {
-    if (!this.live || !accepts(this.rule, value)) {
+    if (!this.live || !isUsual(value)) {
       this.recordSlowly(value, from);
       return;
     }

@@ -4,7 +4,9 @@ import type { Rows } from "./rows.ts";
 
 type Level = Map<unknown, Level | number>;
 
-const { hasOwnProperty } = Object.prototype;
+// In a for-in loop this costs nothing, unlike Object.hasOwn.
+// eslint-disable-next-line @typescript-eslint/unbound-method -- it is only ever called with a receiver
+const hasOwn = Object.prototype.hasOwnProperty;
 
 /** A Map per key, nested in their order, from value to row. Grows with the series alone, however few of the combinations exist. */
 export class NestedRows implements Rows {
@@ -30,7 +32,7 @@ export class NestedRows implements Rows {
     let level: Level | number | undefined = this.#root;
     let index = 0;
     for (const key in attributes) {
-      if (key !== keys[index] || level === undefined || !hasOwnProperty.call(attributes, key)) return noRow;
+      if (key !== keys[index] || level === undefined || !hasOwn.call(attributes, key)) return noRow;
       level = (level as Level).get(attributes[key]);
       index++;
     }
@@ -77,7 +79,7 @@ function* walk(
 ): Iterable<readonly [Attributes, number]> {
   for (const [value, next] of level) {
     const entries = [...path, [keys[path.length]!, value] as const];
-    if (typeof next === "number") yield [Object.fromEntries(entries) as Attributes, next];
+    if (typeof next === "number") yield [Object.fromEntries<unknown>(entries), next];
     else yield* walk(next, keys, entries);
   }
 }

@@ -1,5 +1,5 @@
 import type { Attributes, Context } from "@opentelemetry/api";
-import { accepts, BoundSeries } from "./bound.ts";
+import { BoundSeries, isUsual } from "./bound.ts";
 import type { Binding } from "./bound.ts";
 import type { StreamSnapshot } from "./snapshot.ts";
 import { Store } from "./store.ts";
@@ -39,7 +39,7 @@ export class SumStore extends Store {
 
 class BoundSum extends BoundSeries {
   override add(value: number, from?: Context): void {
-    if (!this.live || !accepts(this.rule, value)) {
+    if (!this.live || !isUsual(value)) {
       this.recordSlowly(value, from);
       return;
     }
@@ -80,7 +80,7 @@ export class LastValueStore extends Store {
 
 class BoundLastValue extends BoundSeries {
   override add(value: number, from?: Context): void {
-    if (!this.live || !accepts(this.rule, value)) {
+    if (!this.live || !isUsual(value)) {
       this.recordSlowly(value, from);
       return;
     }
