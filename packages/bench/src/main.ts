@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { benchConverge } from "./converge.ts";
+import { benchExposition } from "./exposition/exposition.ts";
 import { benchMetrics } from "./metrics/metrics.ts";
 import { benchStart } from "./start.ts";
 import { format, median } from "./result.ts";
@@ -15,6 +16,7 @@ const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
   start: benchStart,
   converge: benchConverge,
   metrics: benchMetrics,
+  exposition: benchExposition,
 };
 
 const { values, positionals } = parseArgs({

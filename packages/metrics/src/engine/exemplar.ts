@@ -7,7 +7,7 @@ import type { Exemplar } from "./snapshot.ts";
 export type ExemplarFilter = "always_on" | "always_off" | "trace_based";
 
 /** Set on a span when a reservoir takes one of its measurements, so that a tail sampler can keep the trace. */
-export const exemplarAttribute = "almanac.exemplar";
+const exemplarAttribute = "almanac.exemplar";
 
 /** For measurements whose series has all of their attributes. */
 export const noAttributes: Attributes = Object.freeze({});

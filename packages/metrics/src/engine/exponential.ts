@@ -22,7 +22,7 @@ function splitExponent(value: number): { readonly exponent: number; readonly exa
  * The bucket of a positive finite value: the index whose bounds are (base ** index, base ** (index + 1)]. Numbers below the normal ones
  * are counted with the smallest normal one (metrics data model, exponential histogram).
  */
-export function exponentialIndex(value: number, scale: number): number {
+function exponentialIndex(value: number, scale: number): number {
   const { exponent, exact } = splitExponent(value < lowestNormal ? lowestNormal : value);
   // An exact power is the upper, inclusive bound of the bucket below.
   if (scale <= 0) return (exact ? exponent - 1 : exponent) >> -scale;

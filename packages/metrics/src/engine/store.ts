@@ -30,7 +30,7 @@ export interface StoreOptions {
   readonly onFull: () => void;
 }
 
-export const overflowAttributes: Attributes = Object.freeze({ "otel.metric.overflow": true });
+const overflowAttributes: Attributes = Object.freeze({ "otel.metric.overflow": true });
 
 const overflowSeries = settleAttributes(overflowAttributes, undefined);
 
