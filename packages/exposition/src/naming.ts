@@ -60,7 +60,7 @@ export function isClassicName(name: string, colons: boolean): boolean {
  * A name under one of the escaping schemes of Prometheus
  * (https://prometheus.io/docs/instrumenting/escaping_schemes/). Classic names stay as they are.
  */
-export function escapeName(name: string, escaping: Escaping, colons: boolean): string {
+function escapeName(name: string, escaping: Escaping, colons: boolean): string {
   if (escaping === "allow-utf-8" || isClassicName(name, colons)) return name;
   let escaped = escaping === "values" ? "U__" : "";
   let first = true;
