@@ -21,19 +21,20 @@ export function exemplarLabels(exemplar: Exemplar, label: (key: string) => strin
   return labels;
 }
 
-/** The latest exemplar of each bucket. */
+/** Puts the latest exemplar of each bucket into `into`, which is emptied first; one list serves for a whole family. */
 export function exemplarsByBucket(
   exemplars: readonly Exemplar[],
   boundaries: readonly number[],
-): readonly (Exemplar | undefined)[] {
-  const buckets: (Exemplar | undefined)[] = new Array<Exemplar | undefined>(boundaries.length + 1).fill(undefined);
+  into: (Exemplar | undefined)[],
+): void {
+  into.length = boundaries.length + 1;
+  into.fill(undefined);
   for (const exemplar of exemplars) {
     let bucket = 0;
     while (bucket < boundaries.length && !(exemplar.value <= (boundaries[bucket] ?? Infinity))) bucket++;
-    const before = buckets[bucket];
-    if (before === undefined || before.timeMs <= exemplar.timeMs) buckets[bucket] = exemplar;
+    const before = into[bucket];
+    if (before === undefined || before.timeMs <= exemplar.timeMs) into[bucket] = exemplar;
   }
-  return buckets;
 }
 
 export function latest(exemplars: readonly Exemplar[] | undefined): Exemplar | undefined {

@@ -2,7 +2,7 @@ import type { ChunkPool } from "./chunk-pool.ts";
 import { chunkBytes } from "./chunk-pool.ts";
 
 /** A UTF-16 code unit takes at most three bytes in UTF-8. */
-const worstBytesPerUnit = 3;
+export const worstBytesPerUnit = 3;
 /** Numbers up to this one are written here, larger ones as texts. */
 const maxSmall = 2 ** 31 - 1;
 const lineFeed = 0x0a;
@@ -41,14 +41,22 @@ export class TextSink {
   }
 
   /**
-   * A line for each of `bounds`: `head`, the bound's bytes, and the sum of the counts from `counts[from]` up to it. Returns the sum of
-   * all. Lines differ in a few characters only, so each begins as a copy of the first one's head.
+   * A line for each of `bounds`: `head`, the bound's bytes, the sum of the counts from `counts[from]` up to it, and what `ends` has for it,
+   * or `end`. Returns the sum of all. Lines differ in a few characters only, so each begins as a copy of the first one's head.
    */
-  buckets(head: string, bounds: readonly Uint8Array[], counts: ArrayLike<number>, from: number): number {
+  buckets(
+    head: string,
+    bounds: readonly Uint8Array[],
+    counts: ArrayLike<number>,
+    from: number,
+    end: string,
+    ends: readonly (string | undefined)[] | undefined,
+  ): number {
     const buffer = this.#buffer;
     const start = this.#at;
     let at = start + buffer.write(head, start);
     const headBytes = buffer.subarray(start, at);
+    const short = end === "\n";
     let seen = 0;
     for (let index = 0; index < bounds.length; index++) {
       if (index > 0) {
@@ -60,7 +68,10 @@ export class TextSink {
       for (let byte = 0; byte < bound.length; byte++) buffer[at++] = bound[byte] as number;
       seen += counts[from + index] ?? 0;
       at = writeCount(buffer, at, seen);
-      buffer[at++] = lineFeed;
+      const own = ends === undefined ? undefined : ends[index];
+      if (own !== undefined) at += buffer.write(own, at);
+      else if (short) buffer[at++] = lineFeed;
+      else at += buffer.write(end, at);
     }
     this.#at = at;
     return seen;

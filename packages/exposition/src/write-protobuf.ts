@@ -115,7 +115,8 @@ function writeHistogram(
   for (let index = 0; index <= boundaries.length; index++) count += values[at + index] ?? 0;
   writer.unsigned(1, count);
   if (hasSum) writer.double(2, values[row * stride + histogramSum] ?? 0);
-  const byBucket = exemplars.length === 0 ? undefined : exemplarsByBucket(exemplars, boundaries);
+  const byBucket: (Exemplar | undefined)[] = [];
+  exemplarsByBucket(exemplars, boundaries, byBucket);
   let seen = 0;
   for (let index = 0; index <= boundaries.length; index++) {
     seen += values[at + index] ?? 0;
@@ -123,7 +124,7 @@ function writeHistogram(
     writer.message(3, () => {
       writer.unsigned(1, cumulative);
       writer.double(2, boundaries[index] ?? Infinity);
-      const exemplar = byBucket?.[index];
+      const exemplar = byBucket[index];
       if (exemplar !== undefined) writeExemplar(writer, 3, exemplar, options);
     });
   }

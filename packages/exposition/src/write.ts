@@ -6,7 +6,7 @@ import type { Block, Family } from "./family.ts";
 import { escapeHelp, escapeLabel, labelText } from "./label.ts";
 import { isClassicName } from "./naming.ts";
 import { formatBound, formatValue } from "./number.ts";
-import { TextSink } from "./text-sink.ts";
+import { TextSink, worstBytesPerUnit } from "./text-sink.ts";
 
 /** What a page is written in, without its version. */
 export type Format = "text" | "openmetrics" | "protobuf";
@@ -170,10 +170,8 @@ type HistogramWriter = (
   exemplars: readonly Exemplar[] | undefined,
 ) => void;
 
-/** Longer than a count, a bound's label and a tail. */
-const lineEndBytes = 120;
-/** Longer than any exemplar: its labels in the worst encoding and escaping, a value and a time. */
-const exemplarBytes = 2_048;
+/** Longer than a bound's label, a count and a time. */
+const lineEndUnits = 100;
 
 /**
  * Everything of a family's lines that does not change from series to series is made here once. Lines are put together from bytes: of
@@ -190,35 +188,27 @@ function histogramWriter(
   const sumHead = sampleHead(`${name}_sum`);
   const countHead = sampleHead(`${name}_count`);
   const { tail } = options;
-  const bounds = [...boundaries.map((bound) => formatBound(bound, openMetrics)), "+Inf"].map(
-    (bound) => `le="${bound}"} `,
+  const bounds = [...boundaries.map((bound) => formatBound(bound, openMetrics)), "+Inf"].map((bound) =>
+    Buffer.from(`le="${bound}"} `),
   );
-  const boundBytes = bounds.map((bound) => Buffer.from(bound));
   // A sum that may fall is no counter: OpenMetrics forbids it with negative bounds, and the count comes with the sum or not at all.
   const mayFall = openMetrics && (boundaries[0] ?? 0) < 0;
 
-  /** Returns the count of all. */
-  function writeBuckets(head: string, counts: ArrayLike<number>, from: number, exemplars: readonly Exemplar[]): number {
-    const byBucket = exemplarsByBucket(exemplars, boundaries);
-    let seen = 0;
-    for (const [index, bound] of bounds.entries()) {
-      seen += counts[from + index] ?? 0;
-      const exemplar = byBucket[index];
-      sink.text(head + bound + String(seen) + (exemplar === undefined ? tail : exemplarText(exemplar, options)));
-    }
-    return seen;
-  }
-
+  const byBucket: (Exemplar | undefined)[] = [];
+  const ends: (string | undefined)[] = [];
   return (labels, counts, from, sum, exemplars) => {
     const head = labels === "" ? open : `${open}${labels},`;
-    const lines = bounds.length + 2;
-    sink.reserve(
-      lines * (head.length * 3 + lineEndBytes) + (exemplars === undefined ? 0 : bounds.length * exemplarBytes),
-    );
-    const plain = exemplars === undefined && tail === "\n";
-    const seen = plain
-      ? sink.buckets(head, boundBytes, counts, from)
-      : writeBuckets(head, counts, from, exemplars ?? []);
+    let units = (bounds.length + 2) * (head.length + lineEndUnits);
+    if (exemplars !== undefined) {
+      exemplarsByBucket(exemplars, boundaries, byBucket);
+      for (let index = 0; index < bounds.length; index++) {
+        const exemplar = byBucket[index];
+        ends[index] = exemplar === undefined ? undefined : exemplarText(exemplar, options);
+        units += ends[index]?.length ?? 0;
+      }
+    }
+    sink.reserve(units * worstBytesPerUnit);
+    const seen = sink.buckets(head, bounds, counts, from, tail, exemplars === undefined ? undefined : ends);
     const summed = sum !== undefined && (!openMetrics || (!mayFall && sum >= 0));
     if (summed) sink.text((labels === "" ? sumHead.bare : `${sumHead.open}${labels}} `) + formatValue(sum) + tail);
     if (!summed && openMetrics) return;
@@ -229,7 +219,24 @@ function histogramWriter(
 }
 
 function exemplarText(exemplar: Exemplar, options: BlockOptions): string {
-  const labels = labelText(exemplarLabels(exemplar, options.label));
-  const before = options.tail.slice(0, -1);
-  return `${before} # {${labels}} ${formatValue(exemplar.value)} ${exemplar.timeMs / 1000}\n`;
+  const { traceId, spanId, filteredAttributes, value, timeMs } = exemplar;
+  // Usually there is nothing but the ids, 32 and 16 hexadecimal digits.
+  const labels =
+    isEmpty(filteredAttributes) && /^[0-9a-f]{48}$/.test(traceId + spanId)
+      ? `trace_id="${traceId}",span_id="${spanId}"`
+      : labelText(exemplarLabels(exemplar, options.label));
+  return `${options.tail.slice(0, -1)} # {${labels}} ${formatValue(value)} ${secondsText(timeMs)}\n`;
+}
+
+function isEmpty(attributes: object): boolean {
+  for (const _key in attributes) return false;
+  return true;
+}
+
+/** Seconds with up to three digits behind the point; the number itself, divided, would show how floats are rounded. */
+function secondsText(timeMs: number): string {
+  const whole = Math.round(timeMs);
+  const seconds = Math.floor(whole / 1000);
+  const rest = whole - seconds * 1000;
+  return rest === 0 ? String(seconds) : `${seconds}.${rest < 10 ? "00" : rest < 100 ? "0" : ""}${rest}`;
 }

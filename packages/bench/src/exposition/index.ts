@@ -1,0 +1,1 @@
+export { benchExposition } from "./exposition.ts";
