@@ -32,12 +32,8 @@ export class TextSink {
   }
 
   text(text: string): void {
-    this.#at += this.#buffer.write(text, this.#at);
-  }
-
-  /** A whole number from 0. */
-  count(value: number): void {
-    this.#at = writeCount(this.#buffer, this.#at, value);
+    if (text === "\n") this.#buffer[this.#at++] = lineFeed;
+    else this.#at += this.#buffer.write(text, this.#at);
   }
 
   /**

@@ -142,8 +142,20 @@ function rowWriter(
     const value = formatValue(values[row] ?? 0);
     const exemplar = latest(exemplarsOf(row));
     const end = exemplar === undefined ? options.tail : exemplarText(exemplar, options);
-    sink.write(labels === "" ? bare + value + end : `${open}${labels}} ${value}${end}`);
+    sink.reserve((bare.length + labels.length + value.length + end.length + 2) * worstBytesPerUnit);
+    writeLine(sink, labels === "" ? bare : open, labels, value, end);
   };
+}
+
+/** In pieces: joining them first would cost more than writing each. */
+function writeLine(sink: TextSink, head: string, labels: string, value: string, end: string): void {
+  sink.text(head);
+  if (labels !== "") {
+    sink.text(labels);
+    sink.text("} ");
+  }
+  sink.text(value);
+  sink.text(end);
 }
 
 function histogramRow(
@@ -171,7 +183,7 @@ type HistogramWriter = (
 ) => void;
 
 /** Longer than a bound's label, a count and a time. */
-const lineEndUnits = 100;
+const lineEndBytes = 100;
 
 /**
  * Everything of a family's lines that does not change from series to series is made here once. Lines are put together from bytes: of
@@ -198,23 +210,21 @@ function histogramWriter(
   const ends: (string | undefined)[] = [];
   return (labels, counts, from, sum, exemplars) => {
     const head = labels === "" ? open : `${open}${labels},`;
-    let units = (bounds.length + 2) * (head.length + lineEndUnits);
+    let bytes = (bounds.length + 2) * (head.length * worstBytesPerUnit + lineEndBytes);
     if (exemplars !== undefined) {
       exemplarsByBucket(exemplars, boundaries, byBucket);
       for (let index = 0; index < bounds.length; index++) {
         const exemplar = byBucket[index];
         ends[index] = exemplar === undefined ? undefined : exemplarText(exemplar, options);
-        units += ends[index]?.length ?? 0;
+        bytes += (ends[index]?.length ?? 0) * worstBytesPerUnit;
       }
     }
-    sink.reserve(units * worstBytesPerUnit);
+    sink.reserve(bytes);
     const seen = sink.buckets(head, bounds, counts, from, tail, exemplars === undefined ? undefined : ends);
     const summed = sum !== undefined && (!openMetrics || (!mayFall && sum >= 0));
-    if (summed) sink.text((labels === "" ? sumHead.bare : `${sumHead.open}${labels}} `) + formatValue(sum) + tail);
+    if (summed) writeLine(sink, labels === "" ? sumHead.bare : sumHead.open, labels, formatValue(sum), tail);
     if (!summed && openMetrics) return;
-    sink.text(labels === "" ? countHead.bare : `${countHead.open}${labels}} `);
-    sink.count(seen);
-    sink.text(tail);
+    writeLine(sink, labels === "" ? countHead.bare : countHead.open, labels, String(seen), tail);
   };
 }
 
