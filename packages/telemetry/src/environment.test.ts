@@ -14,6 +14,7 @@ describe("readEnvironment", () => {
       metrics: undefined,
       spanQueue: { maxQueueSize: 2048, maxBatchSize: 512, delayMs: 5000, exportTimeoutMs: 30_000 },
       metricExport: { intervalMs: 60_000, timeoutMs: 30_000 },
+      exemplarFilter: "trace_based",
     });
   });
 
@@ -120,6 +121,7 @@ describe("readEnvironment", () => {
     ["OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "7", { spanQueue: { maxBatchSize: 7 } }],
     ["OTEL_BSP_SCHEDULE_DELAY", "0", { spanQueue: { delayMs: 0 } }],
     ["OTEL_METRIC_EXPORT_INTERVAL", "1000", { metricExport: { intervalMs: 1000, timeoutMs: 1000 } }],
+    ["OTEL_METRICS_EXEMPLAR_FILTER", "always_off", { exemplarFilter: "always_off" }],
     ["OTEL_METRIC_EXPORT_TIMEOUT", "200", { metricExport: { intervalMs: 60_000, timeoutMs: 200 } }],
   ])("understands %s=%s", (name, value, expected) => {
     expect(readEnvironment({ [name]: value })).toMatchObject({ ...expected, problems: [] });

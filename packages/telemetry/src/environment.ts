@@ -37,7 +37,10 @@ export interface Environment {
     readonly exportTimeoutMs: number;
   };
   readonly metricExport: { readonly intervalMs: number; readonly timeoutMs: number };
+  readonly exemplarFilter: (typeof exemplarFilters)[number];
 }
+
+const exemplarFilters = ["always_on", "always_off", "trace_based"] as const;
 
 const samplerNames = [
   "always_on",
@@ -84,6 +87,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
       intervalMs,
       timeoutMs: Math.min(reader.number("OTEL_METRIC_EXPORT_TIMEOUT", 30_000, 1), intervalMs),
     },
+    exemplarFilter: reader.choice("OTEL_METRICS_EXEMPLAR_FILTER", exemplarFilters) ?? "trace_based",
   };
 }
 

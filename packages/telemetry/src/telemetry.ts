@@ -7,12 +7,12 @@ import {
   type MeterProvider as MeterProviderApi,
 } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
-import { MeterProvider, type IMetricReader } from "@opentelemetry/sdk-metrics";
+import type { IMetricReader } from "@opentelemetry/sdk-metrics";
 import { TracerProvider } from "@opentelemetry/sdk-trace";
 import { catalogViews, familiesOf, stack as stackCatalog, type Catalog } from "@almanac/catalog";
 import { describeError, type Logger } from "@almanac/core";
 import { createHealth, createPrometheusReader, ExpositionError, startMetricsServer } from "@almanac/exposition";
-import { createInstruments, observeProcess, type Instruments } from "@almanac/metrics";
+import { createInstruments, createMeterProvider, observeProcess, type Instruments } from "@almanac/metrics";
 import { useContextManager } from "./context.ts";
 import { readEnvironment, type Environment } from "./environment.ts";
 import { TelemetryError } from "./error.ts";
@@ -173,15 +173,18 @@ async function startMetrics({
       onExport: (outcome, error) => reportMetrics(outcome, error),
       onCollected(counts) {
         pushed = counts;
-        // The SDK keeps for each reader what the others collect, without limit; a page nobody scrapes must not become a leak.
-        void reader?.refresh(intervalMs);
       },
     });
     readers.push(push);
   }
 
-  const sdk = new MeterProvider({ resource, views: catalogViews(...catalogs), readers });
-  const meterProvider: MeterProviderApi = environment.disabled ? { getMeter: () => createNoopMeter() } : sdk;
+  const engine = createMeterProvider({
+    resource,
+    views: catalogViews(...catalogs),
+    readers,
+    exemplarFilter: environment.exemplarFilter,
+  });
+  const meterProvider: MeterProviderApi = environment.disabled ? { getMeter: () => createNoopMeter() } : engine;
   const known = new WeakMap<Catalog, unknown>();
   // Which families may be violated is known, so that an alert on the first violation works.
   const familyNames = familiesOf(catalogs, options.owner).map(({ name }) => name);
@@ -210,10 +213,10 @@ async function startMetrics({
     reader,
     stack,
     instruments,
-    flush: () => sdk.forceFlush(),
+    flush: () => engine.forceFlush(),
     async shutdown(timeoutMs: number) {
       // The last push needs the observations, hence the order.
-      await within(sdk.shutdown(), timeoutMs);
+      await within(engine.shutdown(), timeoutMs);
       processObservations[Symbol.dispose]();
       seriesObservation[Symbol.dispose]();
     },
