@@ -1,84 +1,95 @@
 /**
- * `npm run bench [-- NAME …] [--json] [--write] [--help]`: measures, prints and writes `docs/benchmarks.md`. Exit code 0: every goal met; 1: one
- * was missed; 2: wrong usage.
+ * `npm run bench [-- NAME …] [--only PART …] [--json] [--write] [--help]`: measures, prints and writes `docs/benchmarks.md`. Exit code 0: every
+ * must is met; 1: one was missed; 2: wrong usage.
  */
-import { readFileSync, writeFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { benchConverge } from "./converge.ts";
 import { benchExposition } from "./exposition/exposition.ts";
 import { benchMetrics } from "./metrics/metrics.ts";
+import { chapter, isMissed, machine, page } from "./report.ts";
 import { benchStart } from "./start.ts";
-import { format, median } from "./result.ts";
-import type { BenchResult } from "./result.ts";
+import type { BenchResult, Progress } from "./result.ts";
 
-const benches: Readonly<Record<string, () => Promise<BenchResult>>> = {
-  start: benchStart,
-  converge: benchConverge,
-  metrics: benchMetrics,
-  exposition: benchExposition,
+type Part = (progress: Progress) => Promise<BenchResult>;
+
+/** What is measured under each name, in parts that may be run alone. */
+const benches: Readonly<Record<string, { readonly title: string; readonly parts: Readonly<Record<string, Part>> }>> = {
+  start: { title: "`npm start` on an installed clone", parts: { start: benchStart } },
+  converge: { title: "Converging virtual machines", parts: { converge: benchConverge } },
+  metrics: { title: "Metrics: recording, pages, export", parts: { recording: benchMetrics, pages: benchExposition } },
 };
+const file = "docs/benchmarks.md";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    only: { type: "string", multiple: true, default: [] },
     json: { type: "boolean", default: false },
     write: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
-const unknown = positionals.filter((name) => !(name in benches));
-if (values.help || unknown.length > 0) {
-  const usage = `Usage: npm run bench [-- ${Object.keys(benches).join(" | ")} …] [--json] [--write]
+const only = values.only.flatMap((names) => names.split(","));
+const names = positionals.length > 0 ? positionals : Object.keys(benches);
+const mistake = findMistake();
+if (values.help || mistake !== undefined) {
+  const parts = Object.entries(benches).map(([name, bench]) => `  ${name}: ${Object.keys(bench.parts).join(", ")}`);
+  const usage = `Usage: npm run bench [-- ${Object.keys(benches).join(" | ")} …] [--only PART,…] [--json] [--write]
 
-Without names all are run. docs/benchmarks.md is written anew with --write, or when all were run. Exit codes: 0 every goal met, 1 one was missed, 2 wrong usage.`;
-  if (unknown.length > 0) console.error(`bench: there is no bench "${unknown.join(", ")}"\n${usage}`);
+Without names all are run. With --write, or when all were run whole, what was measured replaces its chapter of ${file}.
+Parts:${parts.map((part) => `\n${part}`).join("")}
+Exit codes: 0 every must is met, 1 one was missed, 2 wrong usage.`;
+  if (mistake !== undefined) console.error(`bench: ${mistake}\n${usage}`);
   else console.log(usage);
-  process.exit(unknown.length > 0 ? 2 : 0);
+  process.exit(mistake === undefined ? 0 : 2);
 }
 
-const names = positionals.length > 0 ? positionals : Object.keys(benches);
 const results: BenchResult[] = [];
+if (!values.json) console.log(`${machine()}\n`);
 for (const name of names) {
-  const bench = benches[name];
-  if (bench === undefined) continue;
-  console.error(`measuring ${name} …`);
-  const result = await bench();
+  const result = await run(name);
+  if (result === undefined) continue;
   results.push(result);
-  if (!values.json) console.log(table(result));
+  if (!values.json) console.log(chapter(result));
 }
 if (values.json) console.log(JSON.stringify({ machine: machine(), results }, undefined, 2));
-if (values.write || positionals.length === 0) writeFileSync("docs/benchmarks.md", page(results));
-const missed = results.flatMap(({ rows }) => rows).filter(({ met }) => met === false);
+if (values.write || (positionals.length === 0 && only.length === 0)) {
+  const order = Object.values(benches).map(({ title }) => title);
+  writeFileSync(file, page(results, order, existsSync(file) ? readFileSync(file, "utf8") : ""));
+}
+const missed = results.flatMap(({ rows }) => rows).filter(isMissed);
+for (const { what } of missed) console.error(`missed: ${what}`);
 process.exitCode = missed.length > 0 ? 1 : 0;
 
-function table({ title, rows, notes = [] }: BenchResult): string {
-  return [
-    `## ${title}`,
-    "",
-    "| what | median | rounds | goal | met |",
-    "| --- | --- | --- | --- | --- |",
-    ...rows.map(
-      ({ what, rounds, goal = "", met }) =>
-        `| ${what} | ${format(median(rounds))} | ${rounds.map(format).join(" · ")} | ${goal} | ${met === undefined ? "" : met ? "yes" : "**no**"} |`,
-    ),
-    ...notes.flatMap((note) => ["", note]),
-    "",
-  ].join("\n");
+function findMistake(): string | undefined {
+  const unknown = names.find((name) => !Object.hasOwn(benches, name));
+  if (unknown !== undefined) return `there is no bench "${unknown}"`;
+  const parts = names.flatMap((name) => Object.keys(benches[name]?.parts ?? {}));
+  const strange = only.find((part) => !parts.includes(part));
+  if (strange !== undefined) return `${names.join(", ")} has no part "${strange}"; there are ${parts.join(", ")}`;
+  if (values.write && only.length > 0) return "--write wants whole chapters; leave --only out";
+  return undefined;
 }
 
-function page(all: readonly BenchResult[]): string {
-  return `# Benchmarks
-
-Generated by \`npm run bench\`. ${machine()}
-Medians over the rounds; every round is shown. Ratios hold between rows of one run; absolute times are this machine's.
-
-${all.map(table).join("\n")}`;
-}
-
-function machine(): string {
-  const { dependencies } = JSON.parse(
-    readFileSync(new URL("../../telemetry/package.json", import.meta.url), "utf8"),
-  ) as { dependencies: Record<string, string> };
-  return `Node.js ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "unknown CPU"}, ${Math.round(totalmem() / 2 ** 30)} GiB, OpenTelemetry SDK ${dependencies["@opentelemetry/sdk-metrics"]}.`;
+/** The parts of one bench as one result. */
+async function run(name: string): Promise<BenchResult | undefined> {
+  const { title, parts } = benches[name] ?? { title: name, parts: {} };
+  const wanted = Object.entries(parts).filter(([part]) => only.length === 0 || only.includes(part));
+  if (wanted.length === 0) return undefined;
+  const measured: BenchResult[] = [];
+  for (const [part, bench] of wanted) {
+    const started = performance.now();
+    const label = part === name ? name : `${name} ${part}`;
+    console.error(`measuring ${label} …`);
+    measured.push(
+      await bench((what) => console.error(`${Math.round((performance.now() - started) / 1000)} s  ${label}: ${what}`)),
+    );
+  }
+  return {
+    name,
+    title,
+    rows: measured.flatMap(({ rows }) => rows),
+    notes: measured.flatMap(({ notes = [] }) => notes),
+  };
 }

@@ -1,1 +1,0 @@
-export { benchExposition } from "./exposition.ts";
