@@ -51,7 +51,7 @@ interface World {
 }
 
 /** An API server with the definitions, a class and an image; everything else is the test's. */
-async function createWorld(): Promise<World> {
+async function createWorld(options: { readonly retireAfterMs?: number } = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "manager-"));
   closing.push(() => rmSync(folder, { recursive: true, force: true }));
   const writes: string[] = [];
@@ -67,6 +67,7 @@ async function createWorld(): Promise<World> {
     metrics: {},
     logs: { level: "error", destination: process.stderr },
     env: {},
+    ...options,
   });
   closing.push(() => telemetry.shutdown());
   const resources = createResources(kube);
@@ -654,6 +655,33 @@ describe("startManager", () => {
     // The provider has counted it.
     expect(await world.samples("virtrigaud_errors_total")).toEqual({});
     expect(await world.samples("virtrigaud_vm_operations_total")).toMatchObject({ "Create mock lab failure": 1 });
+  });
+
+  it("forgets the series of a deleted Provider after a while, unless another one has its name", async () => {
+    const world = await createWorld({ retireAfterMs: 1_000 });
+    await world.startMock("lab");
+    await world.startMock("twin");
+    world.endpoints.set("other/twin", world.endpoints.get("default/twin") ?? "");
+    await world.addProvider("lab");
+    await world.addProvider("twin");
+    await world.kube.request({ method: "POST", path: "/api/v1/namespaces", body: { metadata: { name: "other" } } });
+    await world.addProvider("twin", {}, "other");
+    await world.startManager();
+    await world.addMachine("web", { providerRef: { name: "lab" } });
+    await world.addMachine("db", { providerRef: { name: "twin" } });
+    await untilReady(world, "web");
+    await untilReady(world, "db");
+    for (const name of ["web", "db"]) await world.resources.virtualMachines.delete({ namespace: "default", name });
+    for (const name of ["lab", "twin"]) await world.resources.providers.delete({ namespace: "default", name });
+    const providers = async (): Promise<string[]> => {
+      const page = await (await fetch(`${world.telemetry.metricsUrl}/metrics`)).text();
+      return [...new Set([...page.matchAll(/\bprovider="([^"]*)"/g)].map(([, name = ""]) => name))].sort();
+    };
+    await until("deleted", () => world.provider("lab") === undefined);
+    expect(await providers()).toEqual(["lab", "twin"]);
+    await until("forgotten", async () => !(await providers()).includes("lab"));
+    await wait(1_200);
+    expect(await providers()).toEqual(["twin"]);
   });
 
   it("keeps a Provider as long as machines refer to it, and a machine as long as its Provider is missing", async () => {

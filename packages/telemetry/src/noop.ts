@@ -19,6 +19,8 @@ export function createNoopTelemetry(): Telemetry {
     stack: createInstruments(stack, meterProvider),
     metricsUrl: undefined,
     instruments: (catalog) => createInstruments(catalog, meterProvider),
+    retireSeries() {},
+    retainSeries() {},
     flush: nothing,
     shutdown: nothing,
     [Symbol.asyncDispose]: nothing,

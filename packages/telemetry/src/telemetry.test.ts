@@ -88,6 +88,51 @@ describe("startTelemetry", () => {
     expect(served.filter((name) => !declared.has(name ?? ""))).toEqual([]);
   });
 
+  it("starts histograms at zero too, where label values are known", async () => {
+    const { telemetry } = await start({ metrics: {} });
+    const page = await scrape(telemetry);
+    expect(sample(page, 'virtrigaud_manager_reconcile_duration_seconds_count{kind="VirtualMachine"}')).toBe(0);
+    expect(sample(page, 'virtrigaud_manager_reconcile_duration_seconds_bucket{kind="Provider",le="+Inf"}')).toBe(0);
+  });
+
+  it("removes the series of what is gone, after a while, and of nothing else", async () => {
+    const { telemetry } = await start({ metrics: {}, retireAfterMs: 300 });
+    const { virtrigaud_circuit_breaker_failures_total: failures } = telemetry.instruments(virtrigaud);
+    const name = "virtrigaud_circuit_breaker_failures_total";
+    for (const provider of ["gone", "back", "here"]) failures.add(1, { provider_type: "libvirt", provider });
+    telemetry.retireSeries({ provider_type: "libvirt", provider: "gone" });
+    telemetry.retireSeries({ provider_type: "libvirt", provider: "back" });
+    telemetry.retainSeries({ provider_type: "libvirt", provider: "back" });
+    const value = (page: string, provider: string) =>
+      sample(page, `${name}{provider_type="libvirt",provider="${provider}"}`);
+    expect(value(await scrape(telemetry), "gone")).toBe(1);
+    const deadline = Date.now() + 10_000;
+    while (value(await scrape(telemetry), "gone") !== undefined && Date.now() < deadline) await delay(50);
+    const page = await scrape(telemetry);
+    expect(["gone", "back", "here"].map((provider) => value(page, provider))).toEqual([undefined, 1, 1]);
+    failures.add(1, { provider_type: "libvirt", provider: "gone" });
+    expect(value(await scrape(telemetry), "gone")).toBe(1);
+  });
+
+  it("leads from a bucket to the trace that filled it", async () => {
+    const { telemetry } = await start({ metrics: {} });
+    const span = telemetry.tracerProvider.getTracer("test").startSpan("reconcile");
+    context.with(trace.setSpan(context.active(), span), () =>
+      telemetry
+        .instruments(virtrigaud)
+        .virtrigaud_manager_reconcile_duration_seconds.record(0.2, { kind: "VirtualMachine" }),
+    );
+    span.end();
+    const answer = await fetch(`${telemetry.metricsUrl}/metrics`, {
+      headers: { accept: "application/openmetrics-text;version=1.0.0" },
+    });
+    const line = (await answer.text())
+      .split("\n")
+      .find((candidate) => candidate.includes('reconcile_duration_seconds_bucket{kind="VirtualMachine",le="0.25"}'));
+    const { traceId, spanId } = span.spanContext();
+    expect(line).toContain(` # {trace_id="${traceId}",span_id="${spanId}"} 0.2 `);
+  });
+
   it("answers for health as the checks say", async () => {
     const { telemetry } = await start({ metrics: {} });
     telemetry.health.readiness.add("informers", () => "not synced");

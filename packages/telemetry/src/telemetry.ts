@@ -4,6 +4,7 @@ import {
   propagation,
   ProxyTracerProvider,
   trace,
+  type Attributes,
   type MeterProvider as MeterProviderApi,
 } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
@@ -20,6 +21,7 @@ import { loadMetricExporter, loadSpanExporter } from "./exporters.ts";
 import { createLogger } from "./log.ts";
 import { createMetricPush } from "./metric-export.ts";
 import { describeProcess } from "./resource.ts";
+import { createRetirement } from "./retirement.ts";
 import { createSpanQueue, within } from "./span-queue.ts";
 import { createPropagator, createSampler } from "./tracing.ts";
 import type { Telemetry, TelemetryOptions } from "./types.ts";
@@ -35,18 +37,16 @@ type Stack = Instruments<typeof stackCatalog>;
  * Whatever was started before is stopped again.
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const { env = process.env, shutdownTimeoutMs = 5_000 } = options;
+  const { env = process.env, shutdownTimeoutMs = 5_000, retireAfterMs = 300_000 } = options;
   if (options.serviceName.trim() === "") {
     throw new TelemetryError(
       "invalid_options",
       "serviceName is empty; give the component's name, e.g. virtrigaud-manager",
     );
   }
-  if (!(shutdownTimeoutMs > 0)) {
-    throw new TelemetryError(
-      "invalid_options",
-      `shutdownTimeoutMs must be a positive number of milliseconds, got ${shutdownTimeoutMs}`,
-    );
+  for (const [name, value] of Object.entries({ shutdownTimeoutMs, retireAfterMs })) {
+    if (value > 0) continue;
+    throw new TelemetryError("invalid_options", `${name} must be a positive number of milliseconds, got ${value}`);
   }
   const environment = readEnvironment(env);
   const resource = describeProcess(options, environment);
@@ -68,7 +68,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
       logger.warn("telemetry was not shut down in time, something may be lost", { timeout_ms: shutdownTimeoutMs });
   }
   try {
-    return await start({ options, environment, resource, logger, shutdownTimeoutMs, undo, stop });
+    return await start({ options, environment, resource, logger, shutdownTimeoutMs, retireAfterMs, undo, stop });
   } catch (thrown) {
     await stop();
     throw thrown;
@@ -78,17 +78,20 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
 interface StartOptions extends Parts {
   readonly options: TelemetryOptions;
   readonly shutdownTimeoutMs: number;
+  readonly retireAfterMs: number;
   /** Gets what has to be undone, in the order it was done. */
   readonly undo: (() => unknown)[];
   readonly stop: () => Promise<void>;
 }
 
 async function start(parts: StartOptions): Promise<Telemetry> {
-  const { options, environment, resource, logger, shutdownTimeoutMs, undo, stop } = parts;
+  const { options, environment, resource, logger, shutdownTimeoutMs, retireAfterMs, undo, stop } = parts;
   const health = createHealth();
   const metrics = await startMetrics({ options, environment, resource, logger });
   undo.push(() => metrics.shutdown(shutdownTimeoutMs / 4));
   const { meterProvider, reader, stack } = metrics;
+  const retirement = createRetirement({ afterMs: retireAfterMs, remove: metrics.removeSeries });
+  undo.push(() => retirement[Symbol.dispose]());
 
   let metricsUrl: string | undefined;
   if (reader !== undefined && options.metrics) {
@@ -129,6 +132,8 @@ async function start(parts: StartOptions): Promise<Telemetry> {
     stack,
     metricsUrl,
     instruments: metrics.instruments,
+    retireSeries: (labels) => retirement.retire(labels),
+    retainSeries: (labels) => retirement.retain(labels),
     async flush() {
       const inTime = await within(Promise.all([tracer.flush(), metrics.flush()]), shutdownTimeoutMs);
       if (!inTime) logger.warn("not everything could be sent in time", { timeout_ms: shutdownTimeoutMs });
@@ -201,6 +206,8 @@ async function startMetrics({
     return created;
   }
   const stack: Stack = instruments(stackCatalog);
+  // Series that can start at zero do so now, not when a part of the process first asks for its instruments.
+  for (const catalog of catalogs) instruments(catalog);
   const reportMetrics = createExportReporter("metrics", stack, logger);
 
   const processObservations = observeProcess(meterProvider, { logger });
@@ -213,6 +220,7 @@ async function startMetrics({
     reader,
     stack,
     instruments,
+    removeSeries: (labels: Attributes) => void engine.removeSeries(labels),
     flush: () => engine.forceFlush(),
     async shutdown(timeoutMs: number) {
       // The last push needs the observations, hence the order.

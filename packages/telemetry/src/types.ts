@@ -1,4 +1,4 @@
-import type { MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
+import type { Attributes, MeterProvider, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
 import type { Catalog, Owner, stack } from "@almanac/catalog";
 import type { Logger } from "@almanac/core";
 import type { Health } from "@almanac/exposition";
@@ -32,6 +32,8 @@ export interface TelemetryOptions {
   readonly resourceAttributes?: Readonly<Record<string, string>>;
   /** Values of open labels known at the start, so that their series start at 0. */
   readonly known?: Readonly<Record<string, readonly string[]>>;
+  /** How long series of what is gone stay (`retireSeries`), milliseconds. Default: 300,000. */
+  readonly retireAfterMs?: number;
   /** Also makes the providers and the propagator the global ones of `@opentelemetry/api`, until shutdown. Default: false. */
   readonly registerGlobals?: boolean;
   /** How long `flush()` and `shutdown()` may take. Default: 5,000. */
@@ -54,6 +56,13 @@ export interface Telemetry extends AsyncDisposable {
   readonly metricsUrl: string | undefined;
   /** Typed instruments of a catalog, with this process' owner, known label values and logger. The same object for the same catalog. */
   instruments<C extends Catalog>(catalog: C): Instruments<C>;
+  /**
+   * For labels of an object that is gone for good, e.g. `{ provider: "lab" }`: after `retireAfterMs` every recorded series that has all of
+   * them is removed, of whatever instrument. Until then its last increments are still scraped. Recording starts a series anew.
+   */
+  retireSeries(labels: Attributes): void;
+  /** The object is back: what `retireSeries` of the same labels had planned is not done. */
+  retainSeries(labels: Attributes): void;
   /** Sends what is waiting, for at most `shutdownTimeoutMs`. Never rejects: what fails is logged and counted. */
   flush(): Promise<void>;
   /**

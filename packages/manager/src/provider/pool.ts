@@ -114,6 +114,7 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
     const type = provider.spec.type as ProviderType;
     const { name, uid } = provider.metadata;
     const labels = { provider_type: type, provider: name };
+    telemetry.retainSeries(labels);
     // Its type and name are known from now on, so its series can begin before anything happens.
     instruments.virtrigaud_circuit_breaker_failures_total.start(labels);
     instruments.virtrigaud_vm_operations_total.start(labels);
@@ -206,8 +207,14 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
   }
 
   function remove(key: string): void {
-    entries.get(key)?.close();
+    const entry = entries.get(key);
+    if (entry === undefined) return;
+    entry.close();
     entries.delete(key);
+    const { type, name } = entry;
+    // Series name a Provider without its namespace, so they stay while another one has the same name.
+    if (entries.values().some((other) => other.type === type && other.name === name)) return;
+    telemetry.retireSeries({ provider_type: type, provider: name });
   }
 
   return {
