@@ -2,11 +2,12 @@
  * Everything that is checked without running the product: `npm run check [-- --only NAME[,NAME]] [--json] [--help]`.
  * Exit code 0: all passed; 1: a check failed; 2: wrong usage.
  */
-import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { parseArgs, styleText } from "node:util";
-import { unusedExports } from "./unused-exports.ts";
+import { checkPackages } from "./check-packages.ts";
 import { floors } from "./floors.ts";
+import { runToEnd } from "./run.ts";
+import { unusedExports } from "./unused-exports.ts";
 
 interface CheckResult {
   readonly ok: boolean;
@@ -23,6 +24,7 @@ const checks: Record<string, { readonly title: string; run(): Promise<CheckResul
     run: () => command("node", ["-C", "source", "scripts/generate.ts", "--check"]),
   },
   format: { title: "format", run: () => command("prettier", ["--check", "--log-level", "warn", "."]) },
+  packages: { title: "packages as they are published", run: checkPackages },
   lock: { title: "lock file without download addresses", run: lockFile },
 };
 
@@ -71,15 +73,9 @@ else console.log(`${results.length - failed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
 
 /** Runs a program of node_modules/.bin; its output is kept for the case that it fails. */
-function command(program: string, args: readonly string[]): Promise<CheckResult> {
-  return new Promise((resolve) => {
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
-    let output = "";
-    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
-    child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString()));
-    child.on("error", (error) => resolve({ ok: false, output: `${program}: ${error.message}` }));
-    child.on("close", (code) => resolve({ ok: code === 0, output }));
-  });
+async function command(program: string, args: readonly string[]): Promise<CheckResult> {
+  const { code, output } = await runToEnd(program, args);
+  return { ok: code === 0, output };
 }
 
 async function lockFile(): Promise<CheckResult> {

@@ -73,7 +73,10 @@ export interface Stack extends AsyncDisposable {
   readonly watch: FamilyWatch;
 }
 
-const defaultManifests = fileURLToPath(new URL("../../../../examples/virtual-machines", import.meta.url));
+const runsFromSource = import.meta.url.endsWith(".ts");
+// The build copies the examples into the package.
+const examples = runsFromSource ? "../../../../examples" : "../examples";
+const defaultManifests = fileURLToPath(new URL(`${examples}/virtual-machines`, import.meta.url));
 const namespace = "default";
 /** Providers of the examples that a local process stands in for. */
 const localProviders = ["vsphere-lab", "libvirt-lab"] as const;
@@ -199,8 +202,9 @@ function componentEnv(sink: TraceSink | undefined, gitSha: string | undefined): 
   };
 }
 
-/** The commit that runs, when this is a clone and git is there. */
+/** The commit that runs, when this is a clone and git is there. An installed package is in somebody else's repository. */
 function gitCommit(): string | undefined {
+  if (!runsFromSource) return undefined;
   const { status, stdout } = spawnSync("git", ["rev-parse", "--short=12", "HEAD"], {
     cwd: dirname(fileURLToPath(import.meta.url)),
     encoding: "utf8",
