@@ -7,13 +7,12 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import { describeError, silentLogger, systemClock, type Clock, type Logger } from "@almanac/core";
 import type { Catalog } from "@almanac/catalog";
-import { isSnapshotProducer, type MetricsSnapshot, type SnapshotProducer } from "@almanac/metrics/internal";
+import { isSnapshotProducer, snapshotOf, type MetricsSnapshot, type SnapshotProducer } from "@almanac/metrics/internal";
 import { createChunkPool } from "./chunk-pool.ts";
 import { ExpositionError } from "./error.ts";
 import { declaredFamilies } from "./family.ts";
 import { acceptsGzip, negotiate } from "./negotiate.ts";
 import type { TranslationStrategy } from "./naming.ts";
-import { snapshotOf } from "./official.ts";
 import {
   createRendering,
   shareRenderings,
@@ -190,7 +189,8 @@ export class PageReader extends MetricReader implements PrometheusReader {
 
   async #snapshot(timeoutMillis: number): Promise<MetricsSnapshot> {
     if (this.#producer !== undefined) return this.#producer.snapshot({ timeoutMillis });
-    return snapshotOf(await this.collect({ timeoutMillis }), this.#options.clock.now());
+    const { resourceMetrics, errors } = await this.collect({ timeoutMillis });
+    return snapshotOf(resourceMetrics, { errors, timeMs: this.#options.clock.now() });
   }
 
   #report(error: unknown): void {

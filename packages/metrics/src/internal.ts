@@ -1,3 +1,4 @@
+export { snapshotOf } from "./engine/resource-metrics.ts";
 export { histogramCounts, histogramMax, histogramMin, histogramSum, isSnapshotProducer } from "./engine/snapshot.ts";
 export type {
   Exemplar,

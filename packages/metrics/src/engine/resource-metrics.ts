@@ -6,9 +6,19 @@ import type {
   ExponentialHistogram,
   Histogram,
   MetricData,
+  ResourceMetrics,
+  ScopeMetrics,
 } from "@opentelemetry/sdk-metrics";
+import { fromOfficial, latestEnd } from "./official-scope.ts";
 import { histogramCounts, histogramMax, histogramMin, histogramSum } from "./snapshot.ts";
-import type { Exemplar, ExponentialSnapshot, HistogramSnapshot, MetricsSnapshot, StreamSnapshot } from "./snapshot.ts";
+import type {
+  Exemplar,
+  ExponentialSnapshot,
+  HistogramSnapshot,
+  MetricsSnapshot,
+  ScopeSnapshot,
+  StreamSnapshot,
+} from "./snapshot.ts";
 
 /** A data point with what the official type has no place for. */
 interface PointWithExemplars<T> extends DataPoint<T> {
@@ -16,19 +26,50 @@ interface PointWithExemplars<T> extends DataPoint<T> {
   readonly exemplars?: readonly Exemplar[];
 }
 
-/** What the official readers and exporters take. Data points carry `exemplars` besides, where there are any. */
+/** Where scopes' metrics come from, as long as nobody has looked at them and could have changed them. */
+const origins = new WeakMap<ScopeMetrics, { readonly scope: ScopeSnapshot; readonly timeMs: number }>();
+
+/**
+ * What the official readers and exporters take, made when somebody looks at a scope's `metrics`: who writes from the columns
+ * (`snapshotOf`) does not pay for it. Data points carry `exemplars` besides, where there are any.
+ */
 export function toCollectionResult({ resource, timeMs, scopes, errors }: MetricsSnapshot): CollectionResult {
-  const endTime = toHrTime(timeMs);
-  return {
-    resourceMetrics: {
-      resource,
-      scopeMetrics: scopes.map(({ scope, streams }) => ({
-        scope,
-        metrics: streams.map((stream) => toMetricData(stream, endTime)),
-      })),
+  const scopeMetrics = scopes.map((scope) => toScopeMetrics(scope, timeMs));
+  return { resourceMetrics: { resource, scopeMetrics }, errors: [...errors] };
+}
+
+function toScopeMetrics(scope: ScopeSnapshot, timeMs: number): ScopeMetrics {
+  let made: MetricData[] | undefined;
+  const metrics: ScopeMetrics = {
+    scope: scope.scope,
+    get metrics() {
+      origins.delete(metrics);
+      const endTime = toHrTime(timeMs);
+      return (made ??= scope.streams.map((stream) => toMetricData(stream, endTime)));
     },
-    errors: [...errors],
+    set metrics(replaced) {
+      origins.delete(metrics);
+      made = replaced;
+    },
   };
+  origins.set(metrics, { scope, timeMs });
+  return metrics;
+}
+
+/**
+ * What a reader collected, as columns: this engine's own as they are, others' converted. A reader may have put both together.
+ * `errors` become the snapshot's; `timeMs` is when it was taken, by default what the points say.
+ */
+export function snapshotOf(
+  { resource, scopeMetrics }: ResourceMetrics,
+  { errors = [], timeMs }: { readonly errors?: readonly unknown[]; readonly timeMs?: number } = {},
+): MetricsSnapshot {
+  const known = scopeMetrics.map((scope) => origins.get(scope));
+  const takenMs = known.find((origin) => origin !== undefined)?.timeMs ?? timeMs ?? latestEnd(scopeMetrics);
+  const scopes = scopeMetrics
+    .map((scope, index) => known[index]?.scope ?? fromOfficial(scope))
+    .filter(({ streams }) => streams.length > 0);
+  return { resource, timeMs: takenMs ?? Date.now(), scopes, errors };
 }
 
 function toMetricData(stream: StreamSnapshot, endTime: HrTime): MetricData {
