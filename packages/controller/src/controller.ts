@@ -6,7 +6,8 @@ import {
   type SpanContext,
   type TracerProvider,
 } from "@opentelemetry/api";
-import { describeError, silentLogger, systemClock, type Clock, type Logger, type Timer } from "@almanac/core";
+import { createCleanup, describeError, silentLogger, systemClock } from "@almanac/core";
+import type { Cleanup, Clock, Logger, Timer } from "@almanac/core";
 import { isKubeError, linkSignals, type Informer, type InformerEvent, type KubeObject } from "@almanac/kube";
 import type { BackoffOptions } from "./backoff.ts";
 import { ControllerError } from "./error.ts";
@@ -112,8 +113,8 @@ export function createController<T extends KubeObject>(options: ControllerOption
   const lastTry = new Map<string, SpanContext>();
   let queue: WorkQueue<Request> | undefined;
 
-  function subscribe(target: WorkQueue<Request>): DisposableStack {
-    const subscriptions = new DisposableStack();
+  function subscribe(target: WorkQueue<Request>): Cleanup {
+    const subscriptions = createCleanup();
     subscriptions.use(
       informer.onEvent((event) => {
         const resync = event.type === "update" && event.resync;
@@ -331,7 +332,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
         if (signal.aborted) resolve();
         else signal.addEventListener("abort", () => resolve(), { once: true });
       });
-      subscriptions.dispose();
+      subscriptions[Symbol.dispose]();
       own.shutdown();
       await drain(own, stop, signal.reason);
       await Promise.all(workers);

@@ -1,4 +1,5 @@
 import type { stack } from "@almanac/catalog";
+import { createCleanup } from "@almanac/core";
 import type { Clock } from "@almanac/core";
 import type { Instruments } from "@almanac/metrics";
 
@@ -45,7 +46,7 @@ export function createQueueMetrics(
   // So that rate() sees the first event too.
   instruments.workqueue_adds_total.start(labels);
   instruments.workqueue_retries_total.start(labels);
-  const observed = new DisposableStack();
+  const observed = createCleanup();
   const source = { source: "workqueue" };
   observed.use(instruments.workqueue_depth.observe((observe) => observe(state.depth, labels), source));
   observed.use(
@@ -67,6 +68,6 @@ export function createQueueMetrics(
     retried: () => retries.add(1),
     taken: (seconds) => waits.record(seconds),
     finished: (seconds) => works.record(seconds),
-    [Symbol.dispose]: () => observed.dispose(),
+    [Symbol.dispose]: () => observed[Symbol.dispose](),
   };
 }

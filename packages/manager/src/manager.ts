@@ -3,8 +3,8 @@ import { defaultTextMapGetter, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import { virtrigaud } from "@almanac/catalog";
 import type { Kind } from "@almanac/catalog";
-import { systemClock } from "@almanac/core";
-import type { Clock } from "@almanac/core";
+import { createAsyncCleanup, systemClock } from "@almanac/core";
+import type { AsyncCleanup, Clock } from "@almanac/core";
 import {
   annotationsChanged,
   createController,
@@ -119,7 +119,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
   // Files that cannot be used are better found now than with the first Provider.
   clientCredentials(options.tls)[Symbol.dispose]();
 
-  await using cleanup = new AsyncDisposableStack();
+  await using cleanup = createAsyncCleanup();
   const { logger } = telemetry;
   const instruments = telemetry.instruments(virtrigaud);
   const resources = createResources(kube);
@@ -168,7 +168,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
   const resourcesInUse = cleanup.move();
   const ended = run.finally(async () => {
     running = false;
-    await resourcesInUse.disposeAsync();
+    await resourcesInUse[Symbol.asyncDispose]();
   });
   // Reported by the promise itself; a caller that only stops must not be hit by an unhandled rejection.
   ended.catch(() => {});
@@ -336,11 +336,7 @@ function createElector(
   });
 }
 
-function addHealthChecks(
-  cleanup: AsyncDisposableStack,
-  manager: ManagerContext,
-  controllers: readonly Controller[],
-): void {
+function addHealthChecks(cleanup: AsyncCleanup, manager: ManagerContext, controllers: readonly Controller[]): void {
   const { readiness, liveness } = manager.telemetry.health;
   for (const [name, informer] of Object.entries(manager.informers)) {
     cleanup.use(

@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createApiServer } from "@almanac/apiserver";
-import { sleep } from "@almanac/core";
-import type { Logger } from "@almanac/core";
+import { createAsyncCleanup, sleep } from "@almanac/core";
+import type { AsyncCleanup, Logger } from "@almanac/core";
 import { createKubeClient, loadKubeConfig } from "@almanac/kube";
 import type { KubeClient } from "@almanac/kube";
 import { customResourceDefinitions } from "@almanac/manager";
@@ -84,7 +84,7 @@ const localProviders = ["vsphere-lab", "libvirt-lab"] as const;
 /** Starts everything, in the order in which a person would. Whatever fails stops what was started before. */
 export async function startStack(options: StackOptions, signal: AbortSignal): Promise<Stack> {
   const { logger } = options;
-  const cleanup = new AsyncDisposableStack();
+  const cleanup = createAsyncCleanup();
   try {
     const folder = cleanup.use(createRunFolder(options.directory, podsOf(options)));
     const authority = await step(options, "certificates", "demo authority, 30 days", () => prepareTls(folder));
@@ -128,9 +128,9 @@ export async function startStack(options: StackOptions, signal: AbortSignal): Pr
       families: [...builtFamilies().keys()].filter((name) => !idleFamilies(destination).includes(name)),
       targets: () => watchedTargets(managerMetrics, runner),
     });
-    return { ...result, workload, watch, [Symbol.asyncDispose]: () => cleanup.disposeAsync() };
+    return { ...result, workload, watch, [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose]() };
   } catch (error) {
-    await cleanup.disposeAsync();
+    await cleanup[Symbol.asyncDispose]();
     throw error;
   }
 }
@@ -154,7 +154,7 @@ async function startApi(
   options: StackOptions,
   folder: RunFolder,
   authority: DemoAuthority,
-  cleanup: AsyncDisposableStack,
+  cleanup: AsyncCleanup,
 ): Promise<string> {
   if (options.kubeconfig !== undefined) {
     // The file is the user's: scripts are pointed at it, nothing is copied out of it.
@@ -179,7 +179,7 @@ async function startApi(
 async function startSink(
   options: StackOptions,
   destination: OtlpDestination,
-  cleanup: AsyncDisposableStack,
+  cleanup: AsyncCleanup,
 ): Promise<TraceSink | undefined> {
   if (destination.kind !== "own") return undefined;
   const port = await portFor(options, "traces", options.tracesPort, 4318);
@@ -218,7 +218,7 @@ function startManagerProcess(
   folder: RunFolder,
   metricsPort: number,
   env: Readonly<Record<string, string>>,
-  cleanup: AsyncDisposableStack,
+  cleanup: AsyncCleanup,
 ): Component {
   const log = openLogFile(join(folder.logs, "manager.log"));
   return cleanup.use(
@@ -243,7 +243,7 @@ function startManagerProcess(
   );
 }
 
-function startWorkload(options: StackOptions, kube: KubeClient, cleanup: AsyncDisposableStack): Workload | undefined {
+function startWorkload(options: StackOptions, kube: KubeClient, cleanup: AsyncCleanup): Workload | undefined {
   if (options.workload === false) return undefined;
   const { size, seed } = options.workload;
   const workload = createWorkload({ kube, logger: options.logger, namespace, providers: localProviders, size, seed });
