@@ -8,6 +8,11 @@ export interface CaseContext extends Client {
   readonly namespace: string;
   /** `/api/v1/namespaces/<own>`. */
   readonly core: string;
+  /** What this server is expected to answer, in a case that `differs`. The two may not be the same. */
+  readonly either: <T>(real: T, embedded: T) => T;
+  readonly server: ServerUnderTest;
+  /** Calls `attempt` until it passes; rejects with its last error after `seconds`, 15 by default. */
+  readonly eventually: <T>(attempt: () => Promise<T>, seconds?: number) => Promise<T>;
   /** Defines the kind Widget in a group of the case's own; returns its paths once it is served. */
   readonly defineWidget: (change?: (definition: Body) => void) => Promise<WidgetApi>;
 }
@@ -26,6 +31,10 @@ export interface ConformanceCase {
   readonly name: string;
   /** What a bare kube-apiserver lacks for it. */
   readonly needs?: "kube-controller-manager";
+  /** Why the embedded API answers otherwise. The case then asserts both answers, which `real` and `embedded` of its context tell apart. */
+  readonly differs?: string;
+  /** Whether it disturbs others that run at the same time. */
+  readonly alone?: true;
   run(context: CaseContext): Promise<void>;
 }
 
@@ -33,7 +42,7 @@ let counter = 0;
 
 /** Runs one case against a server; what it made is deleted afterwards. Rejects with an AssertionError. */
 export async function runCase(one: ConformanceCase, server: ServerUnderTest): Promise<void> {
-  const client = createClient(server);
+  using client = createClient(server);
   const id = `c${process.pid}-${Date.now().toString(36)}-${++counter}`;
   await client.expect(201, "POST", "/api/v1/namespaces", {
     apiVersion: "v1",
@@ -46,6 +55,13 @@ export async function runCase(one: ConformanceCase, server: ServerUnderTest): Pr
       ...client,
       namespace: id,
       core: `/api/v1/namespaces/${id}`,
+      server,
+      eventually,
+      either(real, embedded) {
+        assert.ok(one.differs !== undefined, `the case "${one.name}" names no difference`);
+        assert.notDeepEqual(real, embedded, `the case "${one.name}" names a difference where there is none`);
+        return server.flavor === "embedded" ? embedded : real;
+      },
       async defineWidget(change) {
         const definition = widgetDefinition(`${id}.example.com`);
         change?.(definition);
@@ -60,6 +76,17 @@ export async function runCase(one: ConformanceCase, server: ServerUnderTest): Pr
   }
 }
 
+async function eventually<T>(attempt: () => Promise<T>, seconds = 15): Promise<T> {
+  for (const end = performance.now() + seconds * 1000; ;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
 async function establish(client: Client, namespace: string, definition: Body, path: string): Promise<WidgetApi> {
   await client.expect(201, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
   const group: string = definition.spec.group;
@@ -68,8 +95,8 @@ async function establish(client: Client, namespace: string, definition: Body, pa
   for (let attempt = 0; ; attempt++) {
     const { status } = await client.call("GET", collection);
     if (status === 200) break;
-    assert.ok(attempt < 100, `${definition.metadata.name} is not served after ten seconds`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.ok(attempt < 400, `${definition.metadata.name} is not served after twenty seconds`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return {
     group,

@@ -1,8 +1,9 @@
 import type { ApiServer } from "../src/index.ts";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createApiServer } from "../src/index.ts";
 import { runCase } from "./case.ts";
 import { conformanceCases } from "./cases.ts";
+import { embedded } from "./embedded.ts";
 
 describe("the embedded API server", () => {
   let server: ApiServer;
@@ -16,6 +17,11 @@ describe("the embedded API server", () => {
   });
 
   it.each(conformanceCases.map((one) => [one.name, one] as const))("conforms: %s", async (_name, one) => {
-    await runCase(one, { url: server.url, token: server.token, fetch });
+    await runCase(one, embedded(server));
   });
+});
+
+it("every case has a name of its own", () => {
+  const names = conformanceCases.map(({ name }) => name);
+  expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
 });

@@ -122,7 +122,7 @@ export const validationCases: readonly ConformanceCase[] = [
       const { status, body, headers } = await call("POST", path, widget("a", { size: 1, bogus: 1, free: { any: 1 } }));
       assert.equal(status, 201);
       assert.deepEqual(body.spec, { size: 1, color: "red", free: { any: 1 } });
-      assert.equal(headers.get("warning"), '299 - "unknown field \\"spec.bogus\\""');
+      assert.equal(headers.warning, '299 - "unknown field \\"spec.bogus\\""');
     },
   },
   {
@@ -135,7 +135,7 @@ export const validationCases: readonly ConformanceCase[] = [
         widget("a", { size: 1, bogus: 1 }),
       );
       assert.equal(status, 201);
-      assert.equal(headers.get("warning"), null);
+      assert.equal(headers.warning, undefined);
     },
   },
   {

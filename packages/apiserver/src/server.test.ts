@@ -9,6 +9,7 @@ import { createVirtualClock } from "@almanac/testkit";
 import { parse } from "yaml";
 import { widgetDefinition } from "../conformance/case.ts";
 import { createClient } from "../conformance/client.ts";
+import { embedded } from "../conformance/embedded.ts";
 import { createApiServer } from "./index.ts";
 
 const servers: ApiServer[] = [];
@@ -17,7 +18,7 @@ const folders: string[] = [];
 async function start(options: Parameters<typeof createApiServer>[0] = {}) {
   const server = await createApiServer(options);
   servers.push(server);
-  return { server, client: createClient({ url: server.url, token: server.token, fetch }) };
+  return { server, client: createClient(embedded(server)) };
 }
 
 function folder(): string {
@@ -235,7 +236,7 @@ describe("createApiServer", () => {
     const { status, body, headers } = await client.call("POST", path("v1beta1"), widget);
     expect(status).toBe(201);
     expect(body.apiVersion).toBe("example.com/v1beta1");
-    expect(headers.get("warning")).toBe('299 - "example.com/v1beta1 Widget is deprecated"');
+    expect(headers.warning).toBe('299 - "example.com/v1beta1 Widget is deprecated"');
     expect((await client.expect(200, "GET", `${path("v1")}/w`)).apiVersion).toBe("example.com/v1");
     await using watch = await client.watch(`${path("v1beta1")}?watch=true`);
     expect(await watch.next()).toMatchObject({ type: "ADDED", object: { apiVersion: "example.com/v1beta1" } });
@@ -282,7 +283,7 @@ describe("discovery and OpenAPI", () => {
     const { client } = await start();
     const before = (await client.expect(200, "GET", "/openapi/v3")).paths["api/v1"].serverRelativeURL as string;
     const { headers } = await client.call("GET", before);
-    expect(headers.get("cache-control")).toContain("immutable");
+    expect(headers["cache-control"]).toContain("immutable");
     await client.expect(201, "POST", definitions, widgetDefinition("example.com"));
     const after = (await client.expect(200, "GET", "/openapi/v3")).paths;
     expect(after["api/v1"].serverRelativeURL).toBe(before);

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { createVirtualClock } from "@almanac/testkit";
 import { createClient } from "../../conformance/client.ts";
+import { embedded } from "../../conformance/embedded.ts";
 import { createApiServer } from "../index.ts";
 
 interface Shown {
@@ -17,7 +18,7 @@ const servers: ApiServer[] = [];
 async function start(options: Parameters<typeof createApiServer>[0] = {}) {
   const server = await createApiServer(options);
   servers.push(server);
-  return { server, client: createClient({ url: server.url, token: server.token, fetch }) };
+  return { server, client: createClient(embedded(server)) };
 }
 
 afterEach(async () => {

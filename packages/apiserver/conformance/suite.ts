@@ -1,0 +1,35 @@
+import type { ConformanceCase } from "./case.ts";
+import type { ServerUnderTest } from "./client.ts";
+import { runCase } from "./case.ts";
+
+export interface CaseResult {
+  readonly name: string;
+  /** Why it failed. */
+  readonly error: Error | undefined;
+  readonly seconds: number;
+}
+
+/** Runs `cases` against a server, `concurrency` at a time; those that disturb others at the end, one by one. */
+export async function runSuite(
+  cases: readonly ConformanceCase[],
+  server: ServerUnderTest,
+  concurrency: number,
+): Promise<CaseResult[]> {
+  const results = new Map<ConformanceCase, CaseResult>();
+  async function work(queue: ConformanceCase[]): Promise<void> {
+    for (let one = queue.shift(); one !== undefined; one = queue.shift()) {
+      const begin = performance.now();
+      let error: Error | undefined;
+      try {
+        await runCase(one, server);
+      } catch (caught) {
+        error = caught instanceof Error ? caught : new Error(String(caught));
+      }
+      results.set(one, { name: one.name, error, seconds: (performance.now() - begin) / 1000 });
+    }
+  }
+  const together = cases.filter((one) => one.alone !== true);
+  await Promise.all(Array.from({ length: concurrency }, () => work(together)));
+  await work(cases.filter((one) => one.alone === true));
+  return cases.flatMap((one) => results.get(one) ?? []);
+}
