@@ -1,8 +1,9 @@
 import type { OTLPTraceExporter as GrpcExporter } from "@opentelemetry/exporter-trace-otlp-grpc";
 import type { OTLPTraceExporter as HttpExporter } from "@opentelemetry/exporter-trace-otlp-http";
-import { AggregationTemporality, type PushMetricExporter } from "@opentelemetry/sdk-metrics";
+import type { PushMetricExporter } from "@opentelemetry/sdk-metrics";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import type { OtlpTarget } from "./environment.ts";
+import type { PartialSuccess } from "./otlp/response.ts";
 
 /*
  * Only the exporter in use is loaded: each brings a serialiser or a gRPC stack that an idle process would carry for nothing.
@@ -28,31 +29,24 @@ export async function loadSpanExporter(target: OtlpTarget): Promise<SpanExporter
   }
 }
 
-/** Cumulative, whatever the environment prefers: the names and meanings of a catalog hold for running totals. */
-export async function loadMetricExporter(target: OtlpTarget): Promise<PushMetricExporter> {
-  switch (target.protocol) {
-    case "grpc": {
-      const { OTLPMetricExporter } = await import("@opentelemetry/exporter-metrics-otlp-grpc");
-      return new OTLPMetricExporter({
-        ...grpcConfiguration(target),
-        temporalityPreference: AggregationTemporality.CUMULATIVE,
-      });
-    }
-    case "http/protobuf": {
-      const { OTLPMetricExporter } = await import("@opentelemetry/exporter-metrics-otlp-proto");
-      return new OTLPMetricExporter({
-        ...httpConfiguration(target),
-        temporalityPreference: AggregationTemporality.CUMULATIVE,
-      });
-    }
-    case "http/json": {
-      const { OTLPMetricExporter } = await import("@opentelemetry/exporter-metrics-otlp-http");
-      return new OTLPMetricExporter({
-        ...httpConfiguration(target),
-        temporalityPreference: AggregationTemporality.CUMULATIVE,
-      });
-    }
-  }
+/**
+ * With exemplars. Cumulative, whatever the environment prefers: the names and meanings of a catalog hold for running totals.
+ * `onPartialSuccess` learns what a receiver did not take or warns of.
+ */
+export async function loadMetricExporter(
+  { protocol, url, headers, compression, timeoutMs }: OtlpTarget,
+  onPartialSuccess?: (partial: PartialSuccess) => void,
+): Promise<PushMetricExporter> {
+  const { createOtlpMetricExporter } = await import("./otlp/exporter.ts");
+  return createOtlpMetricExporter({
+    protocol,
+    url,
+    headers,
+    compression,
+    timeoutMs,
+    temporality: "cumulative",
+    ...(onPartialSuccess && { onPartialSuccess }),
+  });
 }
 
 type GrpcConfiguration = NonNullable<ConstructorParameters<typeof GrpcExporter>[0]>;

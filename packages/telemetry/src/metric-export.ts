@@ -6,6 +6,7 @@ import {
   type ResourceMetrics,
 } from "@opentelemetry/sdk-metrics";
 import { describeError } from "@almanac/core";
+import { snapshotOf } from "@almanac/metrics/internal";
 
 interface MetricExportOptions {
   readonly intervalMs: number;
@@ -55,10 +56,11 @@ function observed(exporter: PushMetricExporter, options: MetricExportOptions): P
   };
 }
 
+/** From the engine's columns, so that nothing is converted for it. */
 function seriesCounts(metrics: ResourceMetrics): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
-  for (const { descriptor, dataPoints } of metrics.scopeMetrics.flatMap((scope) => scope.metrics)) {
-    counts.set(descriptor.name, (counts.get(descriptor.name) ?? 0) + dataPoints.length);
+  for (const { descriptor, size } of snapshotOf(metrics).scopes.flatMap(({ streams }) => streams)) {
+    counts.set(descriptor.name, (counts.get(descriptor.name) ?? 0) + size);
   }
   return counts;
 }
