@@ -27,11 +27,15 @@ export function exemplarsByBucket(
   boundaries: readonly number[],
   into: (Exemplar | undefined)[],
 ): void {
-  into.length = boundaries.length + 1;
-  into.fill(undefined);
+  for (let bucket = 0; bucket <= boundaries.length; bucket++) into[bucket] = undefined;
+  let bucket = 0;
+  let last = -Infinity;
   for (const exemplar of exemplars) {
-    let bucket = 0;
-    while (bucket < boundaries.length && !(exemplar.value <= (boundaries[bucket] ?? Infinity))) bucket++;
+    const { value } = exemplar;
+    // Usually they come in the order of their buckets.
+    if (!(value >= last)) bucket = 0;
+    while (bucket < boundaries.length && !(value <= (boundaries[bucket] as number))) bucket++;
+    last = value;
     const before = into[bucket];
     if (before === undefined || before.timeMs <= exemplar.timeMs) into[bucket] = exemplar;
   }

@@ -1,11 +1,13 @@
 import type { Attributes } from "@opentelemetry/api";
+import { ByteTextList, textAt, type ByteTexts } from "./byte-texts.ts";
 import type { ScopedStream } from "./family.ts";
 import { labelPairs, labelText, type LabelRules } from "./label.ts";
 
-/** Labels of a family's series by row. */
+/** Labels of a family's series by row. Rows that are holes have none. */
 export interface LabelSource {
-  /** Between the braces; `undefined` in a hole. */
-  text(row: number): string | undefined;
+  /** Between the braces. */
+  readonly texts: ByteTexts;
+  text(row: number): string;
   pairs(row: number): ReadonlyMap<string, string>;
 }
 
@@ -18,7 +20,7 @@ interface CachedTexts {
   /** Whether some attributes could share their labels with others. Stays once it is so. */
   ambiguous: boolean;
   readonly attributes: (Attributes | undefined)[];
-  readonly texts: (string | undefined)[];
+  readonly texts: ByteTextList;
 }
 
 /**
@@ -43,34 +45,34 @@ export function* prepareLabels(
     return labelPairs(extra === undefined ? own : { ...own, ...extra }, rules);
   };
   const cached = extra === undefined ? cachedTexts(cache, stream, `${namingId} ${rules.histogram}`) : emptyTexts();
-  const { attributes: seen, texts } = cached;
+  const { attributes: seen, texts: list } = cached;
   // Series may have been removed for good.
-  if (seen.length > rows) seen.length = texts.length = rows;
+  if (seen.length > rows) seen.length = rows;
   let made = 0;
   for (let row = 0; row < rows; row++) {
     const own = attributes[row];
     if (own === undefined || seen[row] === own) continue;
-    texts[row] = labelText(pairs(row));
+    list.set(row, labelText(pairs(row)));
     seen[row] = own;
     cached.ambiguous ||= extra !== undefined || !isExact(own, rules);
     if (++made % 256 === 0) yield;
   }
   // Later pages may write the same stream anew while this one is still being written.
-  const own = texts.slice(0, rows);
-  const text = (row: number): string | undefined => (attributes[row] === undefined ? undefined : own[row]);
-  return { text, pairs, collide: cached.ambiguous && collides(attributes, own) };
+  const texts = list.texts();
+  const text = (row: number): string => textAt(texts, row);
+  return { texts, text, pairs, collide: cached.ambiguous && collides(attributes, text) };
 }
 
 function cachedTexts(cache: LabelCache, stream: object, key: string): CachedTexts {
   let namings = cache.get(stream);
   if (namings === undefined) cache.set(stream, (namings = new Map<string, CachedTexts>()));
   let cached = namings.get(key);
-  if (cached === undefined) namings.set(key, (cached = emptyTexts()));
+  if (cached === undefined || cached.texts.wasteful) namings.set(key, (cached = emptyTexts()));
   return cached;
 }
 
 function emptyTexts(): CachedTexts {
-  return { attributes: [], texts: [], ambiguous: false };
+  return { attributes: [], texts: new ByteTextList(), ambiguous: false };
 }
 
 /** Whether the labels say exactly what the attributes do, so that no other attributes give the same labels. */
@@ -83,12 +85,12 @@ function isExact(attributes: Attributes, { label, histogram }: LabelRules): bool
   return true;
 }
 
-function collides(attributes: readonly (Attributes | undefined)[], texts: readonly (string | undefined)[]): boolean {
-  const seen = new Set<string | undefined>();
+function collides(attributes: readonly (Attributes | undefined)[], text: (row: number) => string): boolean {
+  const seen = new Set<string>();
   let count = 0;
-  for (const [row, text] of texts.entries()) {
-    if (attributes[row] === undefined) continue;
-    seen.add(text);
+  for (const [row, own] of attributes.entries()) {
+    if (own === undefined) continue;
+    seen.add(text(row));
     count++;
   }
   return seen.size !== count;

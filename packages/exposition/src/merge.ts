@@ -1,4 +1,5 @@
 import type { ExponentialPoint, Exemplar, StreamSnapshot } from "@almanac/metrics/internal";
+import { ByteTextList } from "./byte-texts.ts";
 import { ExpositionError } from "./error.ts";
 import type { Block, FamilyHead } from "./family.ts";
 
@@ -18,8 +19,8 @@ export function mergeBlocks(
   const groups = new Map<string, Series[]>();
   for (const { columns, labels } of blocks) {
     for (let row = 0; row < columns.rows; row++) {
+      if (columns.attributes[row] === undefined) continue;
       const text = labels.text(row);
-      if (text === undefined) continue;
       const series = { columns, labels, row };
       const group = groups.get(text);
       if (group === undefined) {
@@ -54,8 +55,10 @@ function combine(groups: readonly (readonly Series[])[]): Block {
     startTimesMs: groups.map((group) => Math.min(...group.map(({ columns, row }) => columns.startTimesMs[row] ?? 0))),
     exemplars: exemplars.some((list) => list.length > 0) ? exemplars.map(byTime) : undefined,
   };
+  const own = firsts.map(({ labels, row }) => labels.text(row));
   const labels = {
-    text: (row: number) => firsts[row]?.labels.text(firsts[row].row),
+    texts: new ByteTextList(own).texts(),
+    text: (row: number) => own[row] ?? "",
     pairs: (row: number) => firsts[row]?.labels.pairs(firsts[row].row) ?? new Map<string, string>(),
   };
   return { labels, columns: { ...first.columns, ...base, ...valuesOf(first.columns, groups) } };

@@ -1,76 +1,146 @@
+import type { ByteTexts } from "./byte-texts.ts";
+import { slackBytes, viewOf, worstBytesPerUnit } from "./byte-texts.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
 import { chunkBytes } from "./chunk-pool.ts";
+import { formatValue } from "./number.ts";
 
-/** A UTF-16 code unit takes at most three bytes in UTF-8. */
-export const worstBytesPerUnit = 3;
-/** Numbers up to this one are written here, larger ones as texts. */
-const maxSmall = 2 ** 31 - 1;
-const lineFeed = 0x0a;
+/** No value takes more bytes. */
+export const valueBytes = 32;
 
-/** Turns a page's pieces into chunks of bytes of about 64 KB. Everything but `write` goes where `reserve` has made room. */
+const zero = 0x30;
+/** The two digits of 0 … 99, as 16-bit numbers whose bytes stand in the order of the digits. */
+const twoDigits = Uint16Array.from({ length: 100 }, (_, n) => zero + Math.floor(n / 10) + ((zero + (n % 10)) << 8));
+
+/**
+ * Turns a page's pieces into chunks of bytes of about 64 KB. Everything but `write` goes where `reserve` has made room.
+ *
+ * Most of a page has been written before: names, labels, bounds. Such pieces are copied as numbers of eight bytes, which the compiler turns
+ * into a load and a store each, while a call of `set()` costs as much as eight of them. The last one overshoots; what comes next
+ * overwrites it. No eight bytes of UTF-8 are a NaN, which some engine might not keep.
+ */
 export class TextSink {
   readonly #pool: ChunkPool;
-  #buffer: Buffer;
+  #bytes: Buffer;
+  #view: DataView;
+  #room: number;
   #at = 0;
   #full: Uint8Array[] = [];
 
   constructor(pool: ChunkPool) {
     this.#pool = pool;
-    this.#buffer = pool.take(chunkBytes);
+    this.#bytes = pool.take(chunkBytes);
+    this.#view = viewOf(this.#bytes);
+    this.#room = this.#bytes.byteLength - slackBytes;
+  }
+
+  /** Where the next byte goes, as `repeat` understands it until `reserve` is called again. */
+  get position(): number {
+    return this.#at;
+  }
+
+  /** Takes back what was written since, without a `reserve` in between. */
+  rewind(position: number): void {
+    this.#at = position;
   }
 
   /** Makes room for so many bytes in one piece. */
   reserve(bytes: number): void {
-    if (bytes <= this.#buffer.byteLength - this.#at) return;
-    this.#flush();
-    if (bytes > this.#buffer.byteLength) this.#buffer = this.#pool.take(bytes);
+    if (bytes <= this.#room - this.#at) return;
+    if (this.#at > 0) this.#full.push(this.#bytes.subarray(0, this.#at));
+    if (this.#at > 0 || bytes > this.#room) {
+      this.#bytes = this.#pool.take(Math.max(bytes + slackBytes, chunkBytes));
+      this.#view = viewOf(this.#bytes);
+      this.#room = this.#bytes.byteLength - slackBytes;
+    }
+    this.#at = 0;
   }
 
+  /** Any text, wherever there is room. */
   write(text: string): void {
     this.reserve(text.length * worstBytesPerUnit);
     this.text(text);
   }
 
+  /** Any text. */
   text(text: string): void {
-    if (text === "\n") this.#buffer[this.#at++] = lineFeed;
-    else this.#at += this.#buffer.write(text, this.#at);
+    this.#at += this.#bytes.write(text, this.#at);
+  }
+
+  /** A short text in ASCII. */
+  ascii(text: string): void {
+    const bytes = this.#bytes;
+    const at = this.#at;
+    // A call out of JavaScript costs more than this loop.
+    for (let index = 0; index < text.length; index++) bytes[at + index] = text.charCodeAt(index);
+    this.#at = at + text.length;
   }
 
   /**
-   * A line for each of `bounds`: `head`, the bound's bytes, the sum of the counts from `counts[from]` up to it, and what `ends` has for it,
-   * or `end`. Returns the sum of all. Lines differ in a few characters only, so each begins as a copy of the first one's head.
+   * An id of hexadecimal digits in lower case, a multiple of four. False, and nothing written, if it has a character that could be taken for
+   * something else: the check lets pass what needs no more care than digits do, `:;<=>?` and `g` to `o`, so that it takes four at a time.
    */
-  buckets(
-    head: string,
-    bounds: readonly Uint8Array[],
-    counts: ArrayLike<number>,
-    from: number,
-    end: string,
-    ends: readonly (string | undefined)[] | undefined,
-  ): number {
-    const buffer = this.#buffer;
-    const start = this.#at;
-    let at = start + buffer.write(head, start);
-    const headBytes = buffer.subarray(start, at);
-    const short = end === "\n";
-    let seen = 0;
-    for (let index = 0; index < bounds.length; index++) {
-      if (index > 0) {
-        buffer.set(headBytes, at);
-        at += headBytes.length;
-      }
-      const bound = bounds[index] as Uint8Array;
-      // Short: a call of set() costs more than the loop.
-      for (let byte = 0; byte < bound.length; byte++) buffer[at++] = bound[byte] as number;
-      seen += counts[from + index] ?? 0;
-      at = writeCount(buffer, at, seen);
-      const own = ends === undefined ? undefined : ends[index];
-      if (own !== undefined) at += buffer.write(own, at);
-      else if (short) buffer[at++] = lineFeed;
-      else at += buffer.write(end, at);
+  id(text: string): boolean {
+    const at = this.#at;
+    this.#bytes.write(text, at, "latin1");
+    const view = this.#view;
+    const end = at + text.length;
+    let wrong = 0;
+    for (let four = at; four < end; four += 4) {
+      const codes = view.getInt32(four, true);
+      // 0x30 … 0x3f and 0x60 … 0x6f: the bits 0x80 and 0x20 are 0 and 1, of 0x40 and 0x10 exactly one is 1.
+      wrong |= (codes & 0xa0a0a0a0) ^ 0x20202020;
+      wrong |= ~(codes ^ (codes << 2)) & 0x40404040;
     }
-    this.#at = at;
-    return seen;
+    if (wrong !== 0) return false;
+    this.#at = end;
+    return true;
+  }
+
+  byte(byte: number): void {
+    this.#bytes[this.#at++] = byte;
+  }
+
+  /** One of many texts. */
+  copy({ view, starts, lengths }: ByteTexts, place: number): void {
+    const at = this.#at;
+    const length = lengths[place] as number;
+    copyEights(view, starts[place] as number, this.#view, at, length);
+    this.#at = at + length;
+  }
+
+  /** What was written at `position`, once more. */
+  repeat(position: number, length: number): void {
+    const at = this.#at;
+    copyEights(this.#view, position, this.#view, at, length);
+    this.#at = at + length;
+  }
+
+  /** As `formatValue` has it. */
+  value(value: number): void {
+    const whole = value | 0;
+    if (whole !== value || whole < 0 || (whole === 0 && 1 / value < 0)) {
+      this.ascii(formatValue(value));
+      return;
+    }
+    const at = this.#at;
+    if (whole < 10) {
+      this.#bytes[at] = zero + whole;
+      this.#at = at + 1;
+      return;
+    }
+    let digits = 2;
+    for (let limit = 100; limit <= whole && digits < 10; limit *= 10) digits++;
+    const view = this.#view;
+    let rest = whole;
+    let end = at + digits;
+    while (rest >= 100) {
+      const hundredth = (rest / 100) | 0;
+      view.setUint16((end -= 2), twoDigits[rest - hundredth * 100] as number, true);
+      rest = hundredth;
+    }
+    if (rest >= 10) view.setUint16(end - 2, twoDigits[rest] as number, true);
+    else this.#bytes[end - 1] = zero + rest;
+    this.#at = at + digits;
   }
 
   /** Chunks that are full since the last call. */
@@ -82,33 +152,14 @@ export class TextSink {
 
   /** Everything that is left. */
   end(): Uint8Array[] {
-    if (this.#at > 0) this.#full.push(this.#buffer.subarray(0, this.#at));
+    if (this.#at > 0) this.#full.push(this.#bytes.subarray(0, this.#at));
     this.#at = 0;
     return this.take();
   }
-
-  #flush(): void {
-    if (this.#at === 0) return;
-    this.#full.push(this.#buffer.subarray(0, this.#at));
-    this.#buffer = this.#pool.take(chunkBytes);
-    this.#at = 0;
-  }
 }
 
-/** Returns where the next byte goes. */
-function writeCount(buffer: Buffer, from: number, value: number): number {
-  if (value < 10) {
-    buffer[from] = 0x30 + value;
-    return from + 1;
+function copyEights(from: DataView, start: number, to: DataView, at: number, length: number): void {
+  for (let offset = 0; offset < length; offset += 8) {
+    to.setFloat64(at + offset, from.getFloat64(start + offset, true), true);
   }
-  if (value > maxSmall) return from + buffer.write(String(value), from);
-  let digits = 2;
-  for (let limit = 100; limit <= value; limit *= 10) digits++;
-  let rest = value;
-  for (let at = from + digits - 1; at >= from; at--) {
-    const tenth = (rest / 10) | 0;
-    buffer[at] = 0x30 + rest - tenth * 10;
-    rest = tenth;
-  }
-  return from + digits;
 }

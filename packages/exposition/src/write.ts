@@ -1,12 +1,14 @@
-import type { Exemplar, ExponentialPoint, HistogramSnapshot, StreamSnapshot } from "@almanac/metrics/internal";
+import type { Exemplar, ExponentialPoint, StreamSnapshot } from "@almanac/metrics/internal";
 import { histogramCounts, histogramSum } from "@almanac/metrics/internal";
+import { ByteTextList, worstBytesPerUnit, type ByteTexts } from "./byte-texts.ts";
 import type { ChunkPool } from "./chunk-pool.ts";
-import { exemplarLabels, exemplarsByBucket, latest } from "./exemplar.ts";
+import { exemplarsByBucket, latest } from "./exemplar.ts";
 import type { Block, Family } from "./family.ts";
-import { escapeHelp, escapeLabel, labelText } from "./label.ts";
+import { escapeHelp, escapeLabel } from "./label.ts";
 import { isClassicName } from "./naming.ts";
-import { formatBound, formatValue } from "./number.ts";
-import { TextSink, worstBytesPerUnit } from "./text-sink.ts";
+import { formatBound } from "./number.ts";
+import { TextSink, valueBytes } from "./text-sink.ts";
+import { exemplarBytes, exemplarWriter } from "./write-exemplar.ts";
 
 /** What a page is written in, without its version. */
 export type Format = "text" | "openmetrics" | "protobuf";
@@ -93,12 +95,6 @@ function quoted(name: string): string {
   return isClassicName(name, true) ? name : `"${escapeLabel(name)}"`;
 }
 
-/** What precedes a sample's value, without labels and up to where labels go. A name in quotes stands inside the braces. */
-function sampleHead(name: string): { readonly bare: string; readonly open: string } {
-  if (isClassicName(name, true)) return { bare: `${name} `, open: `${name}{` };
-  return { bare: `{${quoted(name)}} `, open: `{${quoted(name)},` };
-}
-
 interface BlockOptions extends WriteOptions {
   /** Whether exemplars are written. */
   readonly exemplars: boolean;
@@ -111,10 +107,10 @@ const rowsPerStep = 32;
 
 function* writeBlock(sink: TextSink, family: Family, block: Block, options: BlockOptions): Generator<undefined> {
   const { columns, labels } = block;
-  const writeRow = rowWriter(sink, family, columns, options);
+  const { attributes } = columns;
+  const writeRow = rowWriter(sink, family, columns, labels.texts, options);
   for (let row = 0; row < columns.rows; row++) {
-    const text = labels.text(row);
-    if (text !== undefined) writeRow(row, text);
+    if (attributes[row] !== undefined) writeRow(row);
     if (row % rowsPerStep === rowsPerStep - 1) yield;
   }
 }
@@ -123,130 +119,153 @@ function rowWriter(
   sink: TextSink,
   { name }: Family,
   columns: StreamSnapshot,
+  labels: ByteTexts,
   options: BlockOptions,
-): (row: number, labels: string) => void {
+): (row: number) => void {
   const exemplarsOf = (row: number): readonly Exemplar[] | undefined =>
     options.exemplars && columns.exemplars?.[row]?.length ? columns.exemplars[row] : undefined;
-  if (columns.kind === "histogram") return histogramRow(sink, name, columns, options, exemplarsOf);
-  if (columns.kind === "exponential") {
-    const write = histogramWriter(sink, name, [], options);
-    return (row, labels) => {
-      const point: ExponentialPoint | undefined = columns.points[row];
-      if (point === undefined) return;
-      write(labels, [point.count], 0, columns.hasSum ? point.sum : undefined, exemplarsOf(row));
+  if (columns.kind === "histogram") {
+    const { boundaries, stride, values, hasSum } = columns;
+    const write = histogramWriter(sink, name, boundaries, labels, options);
+    return (row) => {
+      const at = row * stride;
+      write(row, values, at + histogramCounts, hasSum ? values[at + histogramSum] : undefined, exemplarsOf(row));
     };
   }
-  const { bare, open } = sampleHead(name);
-  const { values } = columns;
-  return (row, labels) => {
-    const value = formatValue(values[row] ?? 0);
-    const exemplar = latest(exemplarsOf(row));
-    const end = exemplar === undefined ? options.tail : exemplarText(exemplar, options);
-    sink.reserve((bare.length + labels.length + value.length + end.length + 2) * worstBytesPerUnit);
-    writeLine(sink, labels === "" ? bare : open, labels, value, end);
-  };
-}
-
-/** In pieces: joining them first would cost more than writing each. */
-function writeLine(sink: TextSink, head: string, labels: string, value: string, end: string): void {
-  sink.text(head);
-  if (labels !== "") {
-    sink.text(labels);
-    sink.text("} ");
+  if (columns.kind === "exponential") {
+    const write = histogramWriter(sink, name, [], labels, options);
+    const counts = new Float64Array(1);
+    return (row) => {
+      const point: ExponentialPoint | undefined = columns.points[row];
+      if (point === undefined) return;
+      counts[0] = point.count;
+      write(row, counts, 0, columns.hasSum ? point.sum : undefined, exemplarsOf(row));
+    };
   }
-  sink.text(value);
-  sink.text(end);
+  const head = sampleHead(name);
+  const tail = new ByteTextList([options.tail]).texts();
+  const { values } = columns;
+  const writeExemplar = exemplarWriter(sink, options);
+  return (row) => {
+    const exemplar = latest(exemplarsOf(row));
+    const tailBytes = exemplar === undefined ? (tail.lengths[0] as number) : exemplarBytes(exemplar, options);
+    sink.reserve(head.bytes + (labels.lengths[row] as number) + valueBytes + tailBytes);
+    writeHeadOf(sink, head, labels, row);
+    sink.value(values[row] as number);
+    if (exemplar === undefined) sink.copy(tail, 0);
+    else writeExemplar(exemplar);
+  };
 }
 
-function histogramRow(
-  sink: TextSink,
-  name: string,
-  columns: HistogramSnapshot,
-  options: BlockOptions,
-  exemplarsOf: (row: number) => readonly Exemplar[] | undefined,
-): (row: number, labels: string) => void {
-  const { boundaries, stride, values, hasSum } = columns;
-  const write = histogramWriter(sink, name, boundaries, options);
-  return (row, labels) => {
-    const at = row * stride;
-    const sum = hasSum ? values[at + histogramSum] : undefined;
-    write(labels, values, at + histogramCounts, sum, exemplarsOf(row));
-  };
+/** What precedes a sample's value, in bytes. */
+interface SampleHead {
+  /** Without labels, up to where labels go, and what follows them. */
+  readonly texts: ByteTexts;
+  /** At most, apart from the labels. */
+  readonly bytes: number;
+}
+
+const bareHead = 0;
+const openHead = 1;
+const closedLabels = 2;
+
+/** A name in quotes stands inside the braces. */
+function sampleHead(name: string): SampleHead {
+  const [bare, open] = isClassicName(name, true)
+    ? [`${name} `, `${name}{`]
+    : [`{${quoted(name)}} `, `{${quoted(name)},`];
+  return { texts: new ByteTextList([bare, open, "} "]).texts(), bytes: (bare.length + 4) * worstBytesPerUnit };
+}
+
+function writeHeadOf(sink: TextSink, { texts }: SampleHead, labels: ByteTexts, row: number): void {
+  if (labels.lengths[row] === 0) {
+    sink.copy(texts, bareHead);
+    return;
+  }
+  sink.copy(texts, openHead);
+  sink.copy(labels, row);
+  sink.copy(texts, closedLabels);
 }
 
 type HistogramWriter = (
-  labels: string,
-  counts: ArrayLike<number>,
+  row: number,
+  counts: Float64Array,
   from: number,
   sum: number | undefined,
   exemplars: readonly Exemplar[] | undefined,
 ) => void;
 
-/** Longer than a bound's label, a count and a time. */
-const lineEndBytes = 100;
+const comma = 0x2c;
 
 /**
- * Everything of a family's lines that does not change from series to series is made here once. Lines are put together from bytes: of
- * one series they differ in a few digits, so each begins as a copy of the one before.
+ * Everything of a family's lines that does not change from series to series is made here once. Of one series they differ in a few bytes,
+ * so each begins as a copy of the first.
  */
 function histogramWriter(
   sink: TextSink,
   name: string,
   boundaries: readonly number[],
+  labels: ByteTexts,
   options: BlockOptions,
 ): HistogramWriter {
   const { openMetrics } = options;
-  const { open } = sampleHead(`${name}_bucket`);
+  const buckets = boundaries.length + 1;
+  const head = sampleHead(`${name}_bucket`);
   const sumHead = sampleHead(`${name}_sum`);
   const countHead = sampleHead(`${name}_count`);
-  const { tail } = options;
-  const bounds = [...boundaries.map((bound) => formatBound(bound, openMetrics)), "+Inf"].map((bound) =>
-    Buffer.from(`le="${bound}"} `),
-  );
+  const tail = new ByteTextList([options.tail]).texts();
+  const bounds = new ByteTextList(
+    [...boundaries.map((bound) => formatBound(bound, openMetrics)), "+Inf"].map((bound) => `le="${bound}"} `),
+  ).texts();
+  const lineBytes = head.bytes + Math.max(...bounds.lengths) + valueBytes + (tail.lengths[0] as number);
   // A sum that may fall is no counter: OpenMetrics forbids it with negative bounds, and the count comes with the sum or not at all.
   const mayFall = openMetrics && (boundaries[0] ?? 0) < 0;
 
   const byBucket: (Exemplar | undefined)[] = [];
-  const ends: (string | undefined)[] = [];
-  return (labels, counts, from, sum, exemplars) => {
-    const head = labels === "" ? open : `${open}${labels},`;
-    let bytes = (bounds.length + 2) * (head.length * worstBytesPerUnit + lineEndBytes);
+  const writeExemplar = exemplarWriter(sink, options);
+  return (row, counts, from, sum, exemplars) => {
+    const labelBytes = labels.lengths[row] as number;
+    let bytes = (buckets + 2) * (lineBytes + labelBytes);
     if (exemplars !== undefined) {
       exemplarsByBucket(exemplars, boundaries, byBucket);
-      for (let index = 0; index < bounds.length; index++) {
-        const exemplar = byBucket[index];
-        ends[index] = exemplar === undefined ? undefined : exemplarText(exemplar, options);
-        bytes += (ends[index]?.length ?? 0) * worstBytesPerUnit;
-      }
+      for (const exemplar of exemplars) bytes += exemplarBytes(exemplar, options);
     }
     sink.reserve(bytes);
-    const seen = sink.buckets(head, bounds, counts, from, tail, exemplars === undefined ? undefined : ends);
+    const line = sink.position;
+    sink.copy(head.texts, openHead);
+    if (labelBytes > 0) {
+      sink.copy(labels, row);
+      sink.byte(comma);
+    }
+    const lineHead = sink.position - line;
+    let seen = 0;
+    let value = 0;
+    let digits = 0;
+    for (let bucket = 0; bucket < buckets; bucket++) {
+      if (bucket > 0) sink.repeat(line, lineHead);
+      sink.copy(bounds, bucket);
+      const count = counts[from + bucket] as number;
+      const at = sink.position;
+      if (count === 0 && bucket > 0) {
+        sink.repeat(value, digits);
+      } else {
+        sink.value((seen += count));
+        digits = sink.position - at;
+      }
+      value = at;
+      const exemplar = exemplars === undefined ? undefined : byBucket[bucket];
+      if (exemplar === undefined) sink.copy(tail, 0);
+      else writeExemplar(exemplar);
+    }
     const summed = sum !== undefined && (!openMetrics || (!mayFall && sum >= 0));
-    if (summed) writeLine(sink, labels === "" ? sumHead.bare : sumHead.open, labels, formatValue(sum), tail);
+    if (summed) {
+      writeHeadOf(sink, sumHead, labels, row);
+      sink.value(sum);
+      sink.copy(tail, 0);
+    }
     if (!summed && openMetrics) return;
-    writeLine(sink, labels === "" ? countHead.bare : countHead.open, labels, String(seen), tail);
+    writeHeadOf(sink, countHead, labels, row);
+    sink.repeat(value, digits);
+    sink.copy(tail, 0);
   };
-}
-
-function exemplarText(exemplar: Exemplar, options: BlockOptions): string {
-  const { traceId, spanId, filteredAttributes, value, timeMs } = exemplar;
-  // Usually there is nothing but the ids, 32 and 16 hexadecimal digits.
-  const labels =
-    isEmpty(filteredAttributes) && /^[0-9a-f]{48}$/.test(traceId + spanId)
-      ? `trace_id="${traceId}",span_id="${spanId}"`
-      : labelText(exemplarLabels(exemplar, options.label));
-  return `${options.tail.slice(0, -1)} # {${labels}} ${formatValue(value)} ${secondsText(timeMs)}\n`;
-}
-
-function isEmpty(attributes: object): boolean {
-  for (const _key in attributes) return false;
-  return true;
-}
-
-/** Seconds with up to three digits behind the point; the number itself, divided, would show how floats are rounded. */
-function secondsText(timeMs: number): string {
-  const whole = Math.round(timeMs);
-  const seconds = Math.floor(whole / 1000);
-  const rest = whole - seconds * 1000;
-  return rest === 0 ? String(seconds) : `${seconds}.${rest < 10 ? "00" : rest < 100 ? "0" : ""}${rest}`;
 }
