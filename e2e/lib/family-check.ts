@@ -1,5 +1,5 @@
 import type { Family } from "@almanac/catalog";
-import type { Labels, PrometheusApi } from "./prometheus-api.ts";
+import type { Labels, Metadata, PrometheusApi } from "./prometheus-api.ts";
 
 // Added by whoever scrapes, or part of a histogram's form.
 const notTheFamilys = new Set(["__name__", "le", "instance", "job", "otel_metric_overflow"]);
@@ -16,12 +16,12 @@ function sampleNames(family: Family): string[] {
  * bucket bound. Gives one line per difference. A label whose value is empty is no label to Prometheus, so keys that may be empty may be
  * missing from some series, never from the declaration.
  */
-function compareFamily(family: Family, stored: readonly Labels[], types: ReadonlyMap<string, string>): string[] {
+function compareFamily(family: Family, stored: readonly Labels[], pages: ReadonlyMap<string, Metadata>): string[] {
   const names = new Set(sampleNames(family));
   const series = stored.filter((labels) => names.has(labels["__name__"] ?? ""));
   if (series.length === 0) return [`${family.name}: no series found`];
   const differences: string[] = [];
-  const type = types.get(family.name) ?? types.get(family.name.replace(/_total$/, ""));
+  const { type } = pages.get(family.name) ?? pages.get(family.name.replace(/_total$/, "")) ?? {};
   // A counter without the suffix that OpenMetrics wants is exposed there as unknown.
   const expectedTypes =
     family.type === "counter" && !family.name.endsWith("_total") ? ["unknown", "counter"] : [family.type];
@@ -54,6 +54,6 @@ export async function compareFamilies(
   families: ReadonlyMap<string, Family>,
 ): Promise<string[]> {
   const names = [...families.values()].flatMap(sampleNames);
-  const [stored, types] = await Promise.all([prometheus.series(names.join("|")), prometheus.types()]);
-  return [...families.values()].flatMap((family) => compareFamily(family, stored, types));
+  const [stored, pages] = await Promise.all([prometheus.series(names.join("|")), prometheus.targetMetadata()]);
+  return [...families.values()].flatMap((family) => compareFamily(family, stored, pages));
 }

@@ -1,18 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { PeerError } from "./errors.ts";
-import type { Recipe } from "./recipes.ts";
 
 const minGo: readonly [number, number] = [1, 26];
 
 /**
- * Checks that what `recipe` needs is on this machine and returns the toolchain's name for the build key, e.g. `go1.26.8`.
- * Throws {@link PeerError} `prerequisite` with the remedy. Costs one or two short processes.
+ * Checks that what the builds need is on this machine and returns the toolchain's name for the build key, e.g. `go1.26.8`.
+ * Throws {@link PeerError} `prerequisite` with the remedy. Costs a short process.
  */
-export function checkPrerequisites(recipe: Recipe): string {
-  return recipe.how === "debian-package" ? checkDebian(recipe.packageName) : checkGo();
-}
-
-function checkGo(): string {
+export function checkPrerequisites(): string {
   const wanted = `Go ${minGo.join(".")} or newer`;
   // "local": an older Go must not fetch a newer one behind the user's back.
   const found = spawnSync("go", ["env", "GOVERSION"], {
@@ -30,17 +25,4 @@ function checkGo(): string {
   }
   // A development version's name holds spaces; the key is a folder name.
   return version.replace(/[^\w.+-]+/g, "_");
-}
-
-function checkDebian(packageName: string): string {
-  for (const tool of ["apt-get", "dpkg"]) {
-    if (spawnSync(tool, ["--version"], { stdio: "ignore" }).status !== 0) {
-      throw new PeerError(
-        "prerequisite",
-        `no \`${tool}\` on the PATH; ${packageName} comes from Debian's packages: use Debian or Ubuntu, ` +
-          `or leave it out with --only`,
-      );
-    }
-  }
-  return "deb";
 }

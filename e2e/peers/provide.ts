@@ -8,7 +8,6 @@ import { acquireLock } from "./lock.ts";
 import { checkPrerequisites } from "./prerequisites.ts";
 import type { BinaryName, Recipe } from "./recipes.ts";
 import type { StepContext } from "./run-step.ts";
-import { unpackDebian } from "./unpack-debian.ts";
 
 /** A peer that is in the cache now. */
 export interface Provided {
@@ -23,7 +22,7 @@ export interface Provided {
  * appears complete or not at all. Throws {@link PeerError}.
  */
 export async function providePeer(recipe: Recipe, context: StepContext): Promise<Provided> {
-  const toolchain = checkPrerequisites(recipe);
+  const toolchain = checkPrerequisites();
   const root = peerFolder(recipe);
   const folder = join(root, buildKey(recipe, toolchain));
   const present = (): Provided | undefined => {
@@ -85,8 +84,6 @@ async function build(recipe: Recipe, work: string, out: string, context: StepCon
       return buildGoTool(recipe, work, out, context);
     case "collector-builder":
       return buildCollector(recipe, work, out, context);
-    case "debian-package":
-      return unpackDebian(recipe, work, out, context);
   }
 }
 

@@ -38,22 +38,14 @@ export interface CollectorRecipe extends RecipeBase {
   readonly outputPath: string;
 }
 
-/** A Debian package, downloaded and unpacked but not installed. */
-export interface DebianRecipe extends RecipeBase {
-  readonly how: "debian-package";
-  readonly packageName: string;
-  /** Oldest acceptable upstream version; the distribution decides which one it is. */
-  readonly minVersion: string;
-  /** Path of each binary inside the package. */
-  readonly paths: Readonly<Partial<Record<BinaryName, string>>>;
-}
-
-export type Recipe = GoToolRecipe | CollectorRecipe | DebianRecipe;
+export type Recipe = GoToolRecipe | CollectorRecipe;
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const goModule = (folder: string): string[] => [here(`${folder}/go.mod`), here(`${folder}/go.sum`)];
 
 const kubernetesVersion = "v1.36.3";
+/** The Go module calls it v0.315.0. */
+const prometheusVersion = "3.15.0";
 
 /** Every peer, slowest build first: the set-up starts them in this order. */
 export const recipes: readonly Recipe[] = [
@@ -67,6 +59,19 @@ export const recipes: readonly Recipe[] = [
     builderPackage: "go.opentelemetry.io/collector/cmd/builder",
     manifest: here("../../collector-config/builder.yaml"),
     outputPath: "source",
+  },
+  {
+    how: "go-tool",
+    name: "prometheus",
+    version: prometheusVersion,
+    inputs: goModule("prometheus"),
+    binaries: ["prometheus", "promtool"],
+    folder: here("prometheus"),
+    packages: {
+      prometheus: "github.com/prometheus/prometheus/cmd/prometheus",
+      promtool: "github.com/prometheus/prometheus/cmd/promtool",
+    },
+    stamps: { "github.com/prometheus/common/version.Version": prometheusVersion },
   },
   {
     how: "go-tool",
@@ -93,16 +98,6 @@ export const recipes: readonly Recipe[] = [
       "k8s.io/component-base/version.gitMinor": "36",
       "k8s.io/client-go/pkg/version.gitVersion": kubernetesVersion,
     },
-  },
-  {
-    how: "debian-package",
-    name: "prometheus",
-    version: "2.42",
-    inputs: [],
-    binaries: ["prometheus", "promtool"],
-    packageName: "prometheus",
-    minVersion: "2.42",
-    paths: { prometheus: "usr/bin/prometheus", promtool: "usr/bin/promtool" },
   },
 ];
 

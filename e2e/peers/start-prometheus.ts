@@ -13,6 +13,8 @@ export interface ScrapeTarget {
   readonly url: string;
   /** Keep the page's own `job` and `instance` in place of the target's. Default false. */
   readonly honorLabels?: boolean;
+  /** More fields of the job's scrape configuration, e.g. `scrape_protocols`; those of the job's first target count. */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 export interface PrometheusOptions extends StartOptions {
@@ -30,10 +32,12 @@ export interface PrometheusOptions extends StartOptions {
   readonly port?: number;
 }
 
-/** A running Prometheus, with exemplar storage and the remote-write receiver on. */
+/** A running Prometheus, with exemplar storage, the remote-write receiver and the OTLP receiver on. */
 export interface Prometheus extends PeerProcess {
   /** Base URL; append `/api/v1/…`. */
   readonly url: string;
+  /** Base URL of OTLP over HTTP; append `/v1/metrics`. Names stay as they come. */
+  readonly otlpHttp: string;
 }
 
 /** Starts Prometheus and waits until it is ready to answer queries. Its data lies in `folder`. Throws `PeerError`. */
@@ -51,17 +55,15 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
         `--config.file=${config}`,
         `--storage.tsdb.path=${join(folder, "prometheus-data")}`,
         `--web.listen-address=${loopback}:${web}`,
-        // Debian's build takes its templates from a folder that an unpacked package does not have.
-        `--web.console.templates=${folder}`,
-        `--web.console.libraries=${folder}`,
         "--web.enable-remote-write-receiver",
+        "--web.enable-otlp-receiver",
         "--enable-feature=exemplar-storage",
         "--log.level=info",
         ...flags,
       ],
       healthUrl: `${url}/-/ready`,
     });
-    return { ...running, url };
+    return { ...running, url, otlpHttp: `${url}/api/v1/otlp` };
   });
 }
 
@@ -79,6 +81,8 @@ function configuration(options: PrometheusOptions): string {
     {
       global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },
       rule_files: ruleFiles ?? [],
+      // Catalog names are complete; any other strategy would append the unit or `_total` once more.
+      otlp: { translation_strategy: "NoTranslation" },
       scrape_configs: [...Map.groupBy(targets ?? [], ({ job }) => job).values()].map(scrapeConfig),
     },
     undefined,
@@ -89,7 +93,7 @@ function configuration(options: PrometheusOptions): string {
 /** One job; its pages differ in nothing but their host. */
 function scrapeConfig(targets: readonly ScrapeTarget[]): object {
   const [first, ...others] = targets.map(({ url }) => new URL(url));
-  const [{ job, honorLabels = false } = {}] = targets;
+  const [{ job, honorLabels = false, settings } = {}] = targets;
   if (others.some(({ pathname, protocol }) => pathname !== first?.pathname || protocol !== first.protocol)) {
     throw new PeerError(
       "invalid_options",
@@ -102,5 +106,6 @@ function scrapeConfig(targets: readonly ScrapeTarget[]): object {
     scheme: first?.protocol.slice(0, -1),
     metrics_path: first?.pathname,
     static_configs: [{ targets: targets.map(({ url }) => new URL(url).host) }],
+    ...settings,
   };
 }
