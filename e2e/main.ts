@@ -11,7 +11,9 @@ import { parseArgs } from "node:util";
 import { createReport } from "./lib/report.ts";
 import type { Report } from "./lib/report.ts";
 import { badInput } from "./scenarios/bad-input.ts";
+import { formats } from "./scenarios/formats.ts";
 import { kills } from "./scenarios/kills.ts";
+import { pack } from "./scenarios/pack.ts";
 import { pipeline } from "./scenarios/pipeline.ts";
 import { untilReady } from "./scenarios/until-ready.ts";
 
@@ -24,8 +26,10 @@ export interface Scenario {
 const scenarios: Readonly<Record<string, Scenario>> = {
   "until-ready": untilReady,
   pipeline,
+  formats,
   kills,
   "bad-input": badInput,
+  pack,
 };
 
 const { values } = parseArgs({
@@ -55,12 +59,14 @@ await report.check("the real peers are built", () => {
   });
   if (setup.status !== 0) throw new Error(`e2e/peers/setup.ts ended with ${setup.status}`);
 });
+const times: string[] = [];
 for (const name of names) {
   const scenario = scenarios[name];
   if (scenario === undefined) continue;
   console.log(`\n${scenario.title}`);
   const own = join(folder, name);
   mkdirSync(own);
+  const begin = performance.now();
   try {
     await scenario.run(report, own);
   } catch (error) {
@@ -68,7 +74,10 @@ for (const name of names) {
       throw error;
     });
   }
+  const seconds = (performance.now() - begin) / 1_000;
+  times.push(`${name} ${seconds.toFixed(0)} s`);
 }
+console.log(`\ntook: ${times.join(", ")}`);
 if (values.keep) console.log(`\nkept: ${folder}`);
 else rmSync(folder, { recursive: true, force: true });
 console.log(`\n${report.passed} passed, ${report.failed} failed`);

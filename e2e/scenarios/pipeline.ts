@@ -47,6 +47,7 @@ export const pipeline: Scenario = {
     await collectorChecks(report, createPrometheusApi(pushed.url), families);
     await pageChecks(report, [...info.targets.map(({ metrics }) => metrics), collector.metricsUrl]);
     await traceChecks(report, jaeger, info, up.directory);
+    await exemplarCheck(report, createPrometheusApi(direct.url), jaeger, "scraped");
     await kubectlChecks(report, info, folder);
     await report.check("Ctrl-C ends everything and the exit code is 0", async () => {
       const code = await up.stop();
@@ -115,11 +116,7 @@ async function collectorChecks(
 }
 
 /** Lint opinions of promtool that the catalog's fixed names cannot follow. */
-const accepted = [
-  /counter metrics should have "_total" suffix/,
-  /non-counter metrics should not have "_total" suffix/,
-  /metric name should not include type/,
-];
+const accepted = [/counter metrics should have "_total" suffix/, /non-counter metrics should not have "_total" suffix/];
 
 async function pageChecks(report: Report, urls: readonly string[]): Promise<void> {
   await report.check("promtool reads every text page", async () => {
@@ -154,8 +151,29 @@ async function pageChecks(report: Report, urls: readonly string[]): Promise<void
   });
 }
 
+/** From a bar of a graph to the trace behind it, as a dashboard would go. */
+async function exemplarCheck(report: Report, prometheus: PrometheusApi, jaeger: Jaeger, how: string): Promise<void> {
+  const family = "virtrigaud_vm_operations_duration_seconds_bucket";
+  await report.check(`a ${how} exemplar of an operation's duration leads to its trace in Jaeger`, () =>
+    eventually(async () => {
+      const exemplars = await prometheus.exemplars(family);
+      must(exemplars.length > 0, `no exemplar of ${family}`);
+      for (const { labels, series, value } of exemplars) {
+        const { trace_id: traceId = "(none)", span_id: spanId = "(none)" } = labels;
+        const spans = await traceOf(jaeger, traceId);
+        const span = spans.find((candidate) => candidate.spanId === spanId);
+        const where = `${JSON.stringify(series)}, value ${value}, trace ${traceId}`;
+        must(span !== undefined, `${where}: no span ${spanId} among ${spans.length}`);
+        must(span.service === "virtrigaud-manager", `${where}: span ${spanId} is of ${span.service}`);
+      }
+      return `${exemplars.length} exemplars, each with its span`;
+    }, startTimeoutMs),
+  );
+}
+
 interface JaegerSpan {
   readonly traceId: string;
+  readonly spanId: string;
   readonly name: string;
   readonly service: string;
 }
@@ -205,19 +223,31 @@ async function createTraces(jaeger: Jaeger): Promise<JaegerSpan[][]> {
     "query.start_time_max": end.toISOString(),
     "query.num_traces": "50",
   });
-  const response = await fetch(`${jaeger.query}/api/v3/traces?${parameters.toString()}`);
+  const spans = await fetchSpans(`${jaeger.query}/api/v3/traces?${parameters.toString()}`);
+  return [...Map.groupBy(spans, (span) => span.traceId).values()];
+}
+
+/** The spans of one trace; none when Jaeger does not have it. */
+function traceOf(jaeger: Jaeger, traceId: string): Promise<JaegerSpan[]> {
+  return fetchSpans(`${jaeger.query}/api/v3/traces/${traceId}`);
+}
+
+async function fetchSpans(url: string): Promise<JaegerSpan[]> {
+  const response = await fetch(url);
+  if (response.status === 404) return [];
   must(response.ok, `Jaeger answered ${response.status}: ${await response.clone().text()}`);
   const { result } = (await response.json()) as {
     result: {
       resourceSpans: {
         resource: { attributes: { key: string; value: { stringValue?: string } }[] };
-        scopeSpans: { spans: { traceId: string; name: string }[] }[];
+        scopeSpans: { spans: Omit<JaegerSpan, "service">[] }[];
       }[];
     };
   };
-  const spans = result.resourceSpans.flatMap(({ resource, scopeSpans }) => {
+  return result.resourceSpans.flatMap(({ resource, scopeSpans }) => {
     const service = resource.attributes.find(({ key }) => key === "service.name")?.value.stringValue ?? "";
-    return scopeSpans.flatMap((scope) => scope.spans.map(({ traceId, name }) => ({ traceId, name, service })));
+    return scopeSpans.flatMap(({ spans }) =>
+      spans.map(({ traceId, spanId, name }) => ({ traceId, spanId, name, service })),
+    );
   });
-  return [...Map.groupBy(spans, (span) => span.traceId).values()];
 }
