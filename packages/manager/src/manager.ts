@@ -32,7 +32,8 @@ import { createProviderReconciler } from "./provider/reconciler.ts";
 import { fieldManager } from "./provider/workload.ts";
 import { createResources, referenceKey } from "./resources.ts";
 import type { Resources } from "./resources.ts";
-import { journalAnnotation, readJournal, traceAnnotation } from "./virtual-machine/journal.ts";
+import { journalAnnotation, traceAnnotation } from "./operation/session.ts";
+import { readJournal } from "./virtual-machine/journal.ts";
 import { createMachineReconciler } from "./virtual-machine/reconciler.ts";
 import { referenceIndexers } from "./virtual-machine/references.ts";
 

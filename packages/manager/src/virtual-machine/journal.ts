@@ -1,13 +1,8 @@
 import type { VmOperation } from "@almanac/catalog";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
+import { journalText, readJournalText } from "../operation/session.ts";
 
-/** Annotation that keeps the journal. */
-export const journalAnnotation = "almanac.dev/operation";
-/** Annotation with the W3C trace context of the operation under way. */
-export const traceAnnotation = "almanac.dev/traceparent";
 export const finalizer = "virtualmachine.infra.virtrigaud.io/finalizer";
-/** With the value "true" the machine is given up without asking its provider. */
-export const forceDeleteAnnotation = "virtrigaud.io/force-delete";
 /** With the value "true" a machine of that name that belongs to nobody is taken over. */
 export const adoptAnnotation = "virtrigaud.io/adopt";
 
@@ -57,22 +52,13 @@ export interface Journal {
  * What cannot be read counts as none.
  */
 export function readJournal(vm: VirtualMachine): Journal {
-  const text = vm.metadata.annotations?.[journalAnnotation];
   const known = vm.status?.id;
-  const inherited: Journal = known === undefined || known === "" ? {} : { id: known };
-  if (text === undefined) return inherited;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : inherited;
-  } catch {
-    return inherited;
-  }
+  return readJournalText(vm) ?? (known === undefined || known === "" ? {} : { id: known });
 }
 
 /** The annotation's value; null when there is nothing to remember. */
 export function writeJournal(journal: Journal): string | null {
-  const text = JSON.stringify(journal);
-  return text === "{}" ? null : text;
+  return journalText(journal);
 }
 
 /** Task of the attempt under way, when one is known. */

@@ -1,0 +1,173 @@
+import { context as contexts, defaultTextMapSetter } from "@opentelemetry/api";
+import { isKubeError } from "@almanac/kube";
+import type { KubeObject, ResourceClient } from "@almanac/kube";
+import type { ReconcileContext } from "@almanac/controller";
+import type { ManagerContext } from "../context.ts";
+import { fieldManager } from "../provider/workload.ts";
+import { statusPatch } from "../status-patch.ts";
+
+/** Annotation that keeps the journal of an object's operations. */
+export const journalAnnotation = "almanac.dev/operation";
+/** Annotation with the W3C trace context of the operation under way. */
+export const traceAnnotation = "almanac.dev/traceparent";
+/** With the value "true" an object is given up without asking its provider. */
+export const forceDeleteAnnotation = "virtrigaud.io/force-delete";
+
+interface Journalled extends KubeObject {
+  readonly metadata: KubeObject["metadata"] & {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+    readonly generation: number;
+  };
+  readonly status?: object;
+}
+
+/** How a kind keeps its journal on its objects. */
+export interface SessionKind<T, J> {
+  readonly finalizer: string;
+  /** What cannot be read counts as none. */
+  readJournal(object: T): J;
+  /** The annotation's value; null when there is nothing to remember. */
+  writeJournal(journal: J): string | null;
+  /** Tells attempts apart; undefined while none is under way. */
+  attemptMark(journal: J): string | undefined;
+  /** The object must not go as it is now. Default: always. */
+  holdsObject?(journal: J): boolean;
+}
+
+/**
+ * One reconcile's hold on an object. The journal is changed in memory and becomes the object's with `commit`; what depends on a
+ * result being kept, its count above all, waits for that.
+ */
+export interface Session<T extends { status?: object }, J> {
+  /** As the last write left it. */
+  readonly object: T;
+  journal: J;
+  /** Runs `then` once the present journal is on the object. */
+  afterCommit(then: () => void): void;
+  /** Writes the journal if it differs, and the finalizer with it. With `release` both go. Rejects with KubeError. */
+  commit(options?: { readonly release?: boolean }): Promise<void>;
+  /** Writes what differs. Rejects with KubeError. */
+  writeStatus(status: NonNullable<T["status"]>): Promise<void>;
+}
+
+const commitTries = 4;
+
+export function createSession<T extends Journalled, J>(
+  manager: Pick<ManagerContext, "telemetry">,
+  resource: ResourceClient<T>,
+  kind: SessionKind<T, J>,
+  initial: T,
+  context: ReconcileContext<T>,
+): Session<T, J> {
+  const { finalizer } = kind;
+  let object = initial;
+  let waiting: (() => void)[] = [];
+  const options = { type: "merge", fieldManager, signal: context.signal } as const;
+
+  function take(written: T): void {
+    object = written;
+    context.observe(written);
+  }
+
+  function annotations(release: boolean): Record<string, string | null> {
+    const known = object.metadata.annotations ?? {};
+    const before = known[journalAnnotation] === undefined ? undefined : kind.attemptMark(kind.readJournal(object));
+    const mark = kind.attemptMark(session.journal);
+    const changed: Record<string, string | null> = {};
+    const text = release ? null : kind.writeJournal(session.journal);
+    if (text !== (known[journalAnnotation] ?? null)) changed[journalAnnotation] = text;
+    if (!release && mark !== undefined) {
+      // The operation's trace is that of the reconcile that began it.
+      if (mark !== before) {
+        const carrier: Record<string, string> = {};
+        manager.telemetry.propagator.inject(contexts.active(), carrier, defaultTextMapSetter);
+        changed[traceAnnotation] = carrier["traceparent"] ?? null;
+      }
+    } else if (known[traceAnnotation] !== undefined) changed[traceAnnotation] = null;
+    return changed;
+  }
+
+  function finalizers(release: boolean): string[] | undefined {
+    const present = object.metadata.finalizers ?? [];
+    const holds = !release && kind.holdsObject?.(session.journal) !== false;
+    if (!holds)
+      return release || present.includes(finalizer) ? present.filter((name) => name !== finalizer) : undefined;
+    if (present.includes(finalizer) || object.metadata.deletionTimestamp !== undefined) return undefined;
+    return [...present, finalizer];
+  }
+
+  async function patchMetadata(release: boolean): Promise<void> {
+    const base = object.metadata.annotations?.[journalAnnotation];
+    for (let tries = 1; ; tries++) {
+      const changed = annotations(release);
+      const wanted = finalizers(release);
+      if (Object.keys(changed).length === 0 && wanted === undefined) return;
+      const body = {
+        metadata: {
+          resourceVersion: object.metadata.resourceVersion,
+          ...(Object.keys(changed).length === 0 ? {} : { annotations: changed }),
+          ...(wanted === undefined ? {} : { finalizers: wanted }),
+        },
+      };
+      try {
+        return take(await resource.patch(object.metadata, body, options));
+      } catch (error) {
+        // Gone means released: by someone who removed the finalizer by hand.
+        if (release && isKubeError(error, "not_found")) return;
+        if (!isKubeError(error, "conflict") || tries === commitTries) throw error;
+        const live = await resource.get(object.metadata, { signal: context.signal });
+        const same = live.metadata.uid === object.metadata.uid;
+        // Only the journal's own change is a real conflict: then another process goes on with this object, and what it counts is not ours.
+        if (!same || live.metadata.annotations?.[journalAnnotation] !== base) throw error;
+        object = live;
+      }
+    }
+  }
+
+  const session: Session<T, J> = {
+    get object() {
+      return object;
+    },
+    journal: kind.readJournal(initial),
+    afterCommit(then) {
+      waiting.push(then);
+    },
+    async commit({ release = false } = {}) {
+      await patchMetadata(release);
+      const due = waiting;
+      waiting = [];
+      for (const then of due) then();
+    },
+    async writeStatus(status) {
+      const patch = statusPatch(object.status, status);
+      if (patch === undefined) return;
+      try {
+        take(await resource.patch(object.metadata, { status: patch }, { ...options, subresource: "status" }));
+      } catch (error) {
+        if (!isKubeError(error, "not_found")) throw error;
+      }
+    },
+  };
+  return session;
+}
+
+/** The JSON object in an object's journal annotation; undefined when there is none that can be read. */
+export function readJournalText(object: KubeObject): object | undefined {
+  const text = object.metadata.annotations?.[journalAnnotation];
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The annotation's value; null when there is nothing to remember. */
+export function journalText(journal: object): string | null {
+  const text = JSON.stringify(journal);
+  return text === "{}" ? null : text;
+}
