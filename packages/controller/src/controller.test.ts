@@ -97,6 +97,9 @@ async function eventually(condition: () => boolean, step: () => Promise<void> = 
   }
 }
 
+const reconciles = (): ReturnType<typeof spans.getFinishedSpans> =>
+  spans.getFinishedSpans().filter(({ name }) => name.startsWith("reconcile "));
+
 const create = (name: string, metadata: Partial<ConfigMap["metadata"]> = {}): Promise<ConfigMap> =>
   maps.create({ metadata: { namespace, name, ...metadata } });
 
@@ -326,7 +329,7 @@ describe("createController", () => {
     await clock.advance(5_000);
     await eventually(() => outcomes.length > 0);
     expect(outcomes[0]).toBe("error");
-    expect(spans.getFinishedSpans()[0]?.status.message).toBe("[reconcile_timeout] the reconcile was aborted: gave up");
+    expect(reconciles()[0]?.status.message).toBe("[reconcile_timeout] the reconcile was aborted: gave up");
   });
 
   it("is unhealthy while a reconcile is stuck", async () => {
@@ -360,8 +363,8 @@ describe("a controller's spans", () => {
     });
     await run(controller);
     await create("a");
-    await eventually(() => spans.getFinishedSpans().length === 1);
-    const [span] = spans.getFinishedSpans();
+    await eventually(() => reconciles().length === 1);
+    const [span] = reconciles();
     expect(span).toMatchObject({
       name: "reconcile ConfigMap",
       parentSpanContext: undefined,
@@ -377,6 +380,25 @@ describe("a controller's spans", () => {
       },
     });
     expect(active).toBe(span?.spanContext().spanId);
+    // What led to it is below it.
+    const before = spans.getFinishedSpans().filter(({ name }) => name !== "reconcile ConfigMap");
+    expect(before.map(({ name, parentSpanContext }) => [name, parentSpanContext?.spanId])).toEqual([
+      ["watch add ConfigMap", active],
+      ["queue ConfigMap", active],
+    ]);
+  });
+
+  it("leave out what led to a periodic look", async () => {
+    let looks = 0;
+    const controller = controllerWith({ reconcile: () => Promise.resolve(looks++ === 0 ? again(1_000) : done()) });
+    await run(controller);
+    await create("a");
+    await eventually(
+      () => looks === 2,
+      () => clock.advance(1_000),
+    );
+    await eventually(() => reconciles().length === 2);
+    expect(spans.getFinishedSpans().filter(({ name }) => name === "queue ConfigMap")).toHaveLength(1);
   });
 
   it("continue the trace of an operation and link to the try before", async () => {
@@ -397,15 +419,21 @@ describe("a controller's spans", () => {
     await run(controller);
     await create("a", { annotations: { operation: "yes" } });
     await eventually(
-      () => spans.getFinishedSpans().length === 2,
+      () => reconciles().length === 2,
       () => clock.advance(5),
     );
-    const [first, second] = spans.getFinishedSpans();
+    const [first, second] = reconciles();
     expect(first?.parentSpanContext?.spanId).toBe(operation.spanId);
     expect(first?.spanContext().traceId).toBe(operation.traceId);
     expect(first?.status).toMatchObject({ message: "broken" });
     expect(first?.links).toHaveLength(1);
     expect(second?.links.map((link) => link.context.spanId)).toEqual([operation.spanId, first?.spanContext().spanId]);
+    // In an operation's trace, what led to a reconcile stands beside it.
+    const beside = spans
+      .getFinishedSpans()
+      .filter(({ name }) => name === "watch add ConfigMap" || name.startsWith("queue"));
+    expect(beside.map(({ name }) => name)).toEqual(["watch add ConfigMap", "queue ConfigMap", "queue ConfigMap"]);
+    expect(beside.every(({ parentSpanContext }) => parentSpanContext?.spanId === operation.spanId)).toBe(true);
   });
 });
 

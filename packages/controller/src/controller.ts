@@ -116,19 +116,23 @@ export function createController<T extends KubeObject>(options: ControllerOption
   function subscribe(target: WorkQueue<Request>): Cleanup {
     const subscriptions = createCleanup();
     subscriptions.use(
-      informer.onEvent((event) => {
+      informer.onEvent((event, atMs) => {
         const resync = event.type === "update" && event.resync;
         if (!resync && options.predicates?.every((passes) => passes(event)) === false) return;
         // What is there at the start, and resyncs, can wait behind what someone just changed.
         const calm = resync || (event.type === "add" && event.initial);
-        target.add(requestFor(event.object), { priority: calm ? "low" : "normal" });
+        const cause = resync ? undefined : { name: `${event.type} ${kind}`, atMs };
+        target.add(requestFor(event.object), { priority: calm ? "low" : "normal", cause });
       }),
     );
     for (const watched of watches) {
       subscriptions.use(
-        watched.informer.onEvent((event: InformerEvent<KubeObject>) => {
+        watched.informer.onEvent((event: InformerEvent<KubeObject>, atMs) => {
           const calm = event.type === "add" && event.initial;
-          for (const request of watched.requests(event)) target.add(request, { priority: calm ? "low" : "normal" });
+          const cause = { name: `${event.type} ${watched.informer.definition.kind}`, atMs };
+          for (const request of watched.requests(event)) {
+            target.add(request, { priority: calm ? "low" : "normal", cause });
+          }
         }),
       );
     }
@@ -200,7 +204,9 @@ export function createController<T extends KubeObject>(options: ControllerOption
     const object = informer.get(request.namespace, request.name);
     const { span, context } = tracer.start({
       request,
+      cause: item.cause,
       waitedSeconds: item.waitedSeconds,
+      nowMs: clock.now(),
       retries,
       parent: object === undefined ? undefined : attemptOr(undefined, () => options.parentContext?.(object)),
       links: object === undefined ? [] : (attemptOr([], () => options.links?.(object)) ?? []),

@@ -12,10 +12,15 @@ import type { TracerProvider } from "@opentelemetry/api";
 import { describeError } from "@almanac/core";
 import type { ReconcileOutcome } from "./result.ts";
 import type { Request } from "./watches.ts";
+import type { WorkCause } from "./work-queue.ts";
 
 interface SpanStart {
   readonly request: Request;
+  /** The event that asked for it. */
+  readonly cause: WorkCause | undefined;
   readonly waitedSeconds: number;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number;
   readonly retries: number;
   readonly parent: Context | undefined;
   readonly links: readonly Link[];
@@ -32,11 +37,15 @@ interface ReconcileTracer {
   ): void;
 }
 
-/** One span per reconcile, `reconcile <Kind>`: a child of `parent` where there is one, else a root. */
+/**
+ * One span per reconcile, `reconcile <Kind>`: a child of `parent` where there is one, else a root. What led to it stands beside it in an
+ * operation's trace, and below it where it is the root: `watch <event> <Kind>` from the informer's event to the queue, and `queue <Kind>`
+ * from there to the worker. A periodic look outside of an operation waits for nothing worth a span.
+ */
 export function createReconcileTracer(provider: TracerProvider, kind: string): ReconcileTracer {
   const tracer = provider.getTracer("@almanac/controller");
   return {
-    start({ request, waitedSeconds, retries, parent, links, previous }) {
+    start({ request, cause, waitedSeconds, nowMs, retries, parent, links, previous }) {
       const base = parent ?? ROOT_CONTEXT;
       const all =
         previous === undefined
@@ -57,7 +66,18 @@ export function createReconcileTracer(provider: TracerProvider, kind: string): R
         },
         base,
       );
-      return { span, context: trace.setSpan(base, span) };
+      const context = trace.setSpan(base, span);
+      if (span.isRecording() && (cause !== undefined || parent !== undefined)) {
+        const beside = parent ?? context;
+        const queuedAtMs = nowMs - waitedSeconds * 1000;
+        if (cause !== undefined) {
+          tracer
+            .startSpan(`watch ${cause.name}`, { startTime: cause.atMs }, beside)
+            .end(Math.max(cause.atMs, queuedAtMs));
+        }
+        tracer.startSpan(`queue ${kind}`, { startTime: queuedAtMs }, beside).end(nowMs);
+      }
+      return { span, context };
     },
     end(span, { type, outcome, error }) {
       span.setAttributes({ "almanac.reconcile.result": type, "almanac.reconcile.outcome": outcome });

@@ -18,8 +18,18 @@ export interface WorkQueueOptions<K> {
   readonly instruments?: QueueInstruments;
 }
 
+/** What put a key into the queue, for whoever traces it. */
+export interface WorkCause {
+  /** E.g. `update VirtualMachine`. */
+  readonly name: string;
+  /** When it was noticed, milliseconds since the epoch. */
+  readonly atMs: number;
+}
+
 export interface WorkItem<K> {
   readonly key: K;
+  /** Of the first `add` that named one; undefined for delayed ones and retries. */
+  readonly cause: WorkCause | undefined;
   /** From the first `add` until now, in seconds. */
   readonly waitedSeconds: number;
 }
@@ -27,7 +37,7 @@ export interface WorkItem<K> {
 /** Keys to work on: each at most once in the queue and at most once in work. Disposing ends its timers and metrics. */
 export interface WorkQueue<K> extends Disposable {
   /** Ready now. A key in work is queued again once it is done. `low` lets others pass, but not for ever. */
-  add(key: K, options?: { readonly priority?: Priority }): void;
+  add(key: K, options?: { readonly priority?: Priority; readonly cause?: WorkCause | undefined }): void;
   /** Ready after `delayMs`; of several the earliest counts. */
   addAfter(key: K, delayMs: number, options?: { readonly priority?: Priority }): void;
   /** Ready after the key's back-off, which doubles. Returns the delay in milliseconds. */
@@ -54,6 +64,7 @@ export interface WorkQueue<K> extends Disposable {
 interface Waiting<K> {
   readonly key: K;
   readonly addedAtMs: number;
+  readonly cause: WorkCause | undefined;
 }
 
 interface Delayed {
@@ -100,14 +111,14 @@ export function createWorkQueue<K>(options: WorkQueueOptions<K>): WorkQueue<K> {
   function next(): WorkItem<K> | undefined {
     const lowFirst = ready.normal.size === 0 || (ready.low.size > 0 && takes % lowTurn === lowTurn - 1);
     const from = lowFirst ? ready.low : ready.normal;
-    for (const [id, { key, addedAtMs }] of from) {
+    for (const [id, { key, addedAtMs, cause }] of from) {
       from.delete(id);
       takes += 1;
       const now = clock.monotonic();
       inWork.set(id, now);
       const waitedSeconds = (now - addedAtMs) / 1000;
       metrics.taken(waitedSeconds);
-      return { key, waitedSeconds };
+      return { key, cause, waitedSeconds };
     }
     return undefined;
   }
@@ -126,13 +137,13 @@ export function createWorkQueue<K>(options: WorkQueueOptions<K>): WorkQueue<K> {
     serve();
   }
 
-  function add(key: K, priority: Priority): void {
+  function add(key: K, priority: Priority, cause?: WorkCause): void {
     if (closed) return;
     const id = keyOf(key);
     if (inWork.has(id)) {
       const known = again.get(id);
       if (known === undefined) {
-        again.set(id, { key, addedAtMs: clock.monotonic(), priority });
+        again.set(id, { key, addedAtMs: clock.monotonic(), cause, priority });
         metrics.added();
       } else if (priority === "normal") {
         known.priority = "normal";
@@ -143,10 +154,10 @@ export function createWorkQueue<K>(options: WorkQueueOptions<K>): WorkQueue<K> {
     const low = ready.low.get(id);
     if (low === undefined) {
       metrics.added();
-      enqueue(id, { key, addedAtMs: clock.monotonic() }, priority);
+      enqueue(id, { key, addedAtMs: clock.monotonic(), cause }, priority);
     } else if (priority === "normal") {
       ready.low.delete(id);
-      ready.normal.set(id, low);
+      ready.normal.set(id, { ...low, cause: low.cause ?? cause });
     }
   }
 
@@ -188,7 +199,7 @@ export function createWorkQueue<K>(options: WorkQueueOptions<K>): WorkQueue<K> {
   }
 
   return {
-    add: (key, { priority = "normal" } = {}) => add(key, priority),
+    add: (key, { priority = "normal", cause } = {}) => add(key, priority, cause),
     addAfter: (key, delayMs, { priority = "normal" } = {}) => addAfter(key, delayMs, priority),
     retry(key) {
       const delayMs = Math.max(backoff.next(keyOf(key)), bucket?.reserve() ?? 0);

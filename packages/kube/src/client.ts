@@ -1,9 +1,11 @@
 import { arch, platform } from "node:os";
+import type { TracerProvider } from "@opentelemetry/api";
 import { silentLogger, sleep, systemClock, type Clock, type Logger } from "@almanac/core";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
 import { linkSignals } from "./link-signals.ts";
 import type { KubeObject, ResourceDefinition } from "./objects.ts";
+import { createRequestTracer } from "./request-span.ts";
 import { createResourceClient, type ResourceClient } from "./resource.ts";
 import { createTokenBucket } from "./token-bucket.ts";
 import { createTransport, type Answer } from "./transport.ts";
@@ -22,6 +24,8 @@ export interface KubeClientOptions {
   readonly retries?: number;
   /** Longest answer. Default: 256 MiB. */
   readonly maxResponseBytes?: number;
+  /** Makes a CLIENT span of every request that is sent while a sampled span is active, watches apart. Default: none. */
+  readonly tracerProvider?: TracerProvider;
   /** Longest line of a watch. Default: 16 MiB, ten times what etcd takes. */
   readonly maxLineBytes?: number;
 }
@@ -73,6 +77,7 @@ export function createKubeClient(connection: KubeConnection, options: KubeClient
     userAgent,
     maxResponseBytes: options.maxResponseBytes ?? 256 * 1024 * 1024,
   });
+  const tracer = createRequestTracer(options.tracerProvider, transport.server);
   const limiter =
     options.rateLimit === undefined
       ? undefined
@@ -88,10 +93,17 @@ export function createKubeClient(connection: KubeConnection, options: KubeClient
     let refreshed = false;
     let refresh = false;
     for (let attempt = 0; ; attempt++) {
+      await limiter?.take(signal).catch(() => {
+        throw cancelled(what, signal);
+      });
+      const span = mode === "whole" ? tracer.start(request, attempt) : undefined;
       try {
-        await limiter?.take(signal);
-        return await transport.send(request, { mode, signals, timeoutMs: deadline - clock.monotonic(), refresh });
+        const timeoutMs = deadline - clock.monotonic();
+        const answer = await transport.send(request, { mode, signals, timeoutMs, refresh });
+        span?.succeeded(answer.status);
+        return answer;
       } catch (thrown) {
+        span?.failed(signal.aborted ? cancelled(what, signal) : thrown);
         refresh = false;
         const error = signal.aborted ? cancelled(what, signal) : KubeError.from(thrown);
         // 401 comes before anything is carried out, so even a POST may be sent again, once, with credentials read anew.

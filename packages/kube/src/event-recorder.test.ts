@@ -81,6 +81,19 @@ describe("createEventRecorder", () => {
     expect(events()).toMatchObject([{ count: 1 }]);
   });
 
+  it("counts events that differ in their notes only, and shows the latest note", async () => {
+    recorder.record(vm, { ...created, note: "[trace 1]" });
+    await recorder.flush();
+    recorder.record(vm, { ...created, message: created.message, note: "[trace 2]" });
+    await recorder.flush();
+    expect(events().map(({ message, count }) => [message, count])).toEqual([["the machine was created [trace 2]", 2]]);
+    recorder.record(vm, { ...created, message: "é".repeat(600), note: "[trace 3]" });
+    await recorder.flush();
+    const long = events()[1]?.message ?? "";
+    expect(Buffer.byteLength(long)).toBeLessThanOrEqual(1024);
+    expect(long).toMatch(/é… \[trace 3\]$/);
+  });
+
   it("makes one of many similar events and limits those of one object", async () => {
     for (let index = 0; index < 100; index++) recorder.record(vm, { ...created, message: `attempt ${index}` });
     const other = { ...vm, metadata: { ...vm.metadata, name: "vm2", uid: "u2" } };

@@ -1,3 +1,4 @@
+import { context, ROOT_CONTEXT } from "@opentelemetry/api";
 import { silentLogger, sleep, systemClock, type Clock, type Logger } from "@almanac/core";
 import type { KubeClient } from "./client.ts";
 import { isKubeError, KubeError } from "./error.ts";
@@ -19,6 +20,8 @@ export interface ObjectEvent {
   readonly reason: string;
   /** For people; cut at 1,024 bytes. */
   readonly message: string;
+  /** Appended to the message; events that differ in nothing else are the same, and the latest note is shown. */
+  readonly note?: string;
 }
 
 /** Writes Events about objects. Disposing sends what waits, for five seconds at most. */
@@ -171,10 +174,11 @@ export function createEventRecorder(client: KubeClient, options: EventRecorderOp
         ...(uid === undefined ? {} : { uid }),
         ...(resourceVersion === undefined ? {} : { resourceVersion }),
       },
-      event: { type: event.type, reason: event.reason, message: cut(correlated.message) },
+      event: { type: event.type, reason: event.reason, message: withNote(correlated.message, event.note) },
       at: clock.now(),
     });
-    sending ??= sendAll();
+    // Not part of what the reporter does just now, and longer under way than that.
+    sending ??= context.with(ROOT_CONTEXT, sendAll);
   }
 
   async function flush(signal?: AbortSignal): Promise<void> {
@@ -206,9 +210,15 @@ export function createEventRecorder(client: KubeClient, options: EventRecorderOp
   };
 }
 
-/** At most 1,024 bytes of UTF-8, whole characters. */
-function cut(message: string): string {
+/** The note is short and whole; the message gives way to it. */
+function withNote(message: string, note: string | undefined): string {
+  if (note === undefined) return cut(message);
+  return `${cut(message, maxMessageBytes - Buffer.byteLength(note) - 1)} ${note}`;
+}
+
+/** At most so many bytes of UTF-8, whole characters. */
+function cut(message: string, maxBytes = maxMessageBytes): string {
   const bytes = Buffer.from(message);
-  if (bytes.length <= maxMessageBytes) return message;
-  return `${bytes.toString("utf8", 0, maxMessageBytes - 4).replace(/\uFFFD$/, "")}…`;
+  if (bytes.length <= maxBytes) return message;
+  return `${bytes.toString("utf8", 0, maxBytes - 4).replace(/\uFFFD$/, "")}…`;
 }

@@ -51,8 +51,11 @@ export interface Informer<T extends KubeObject> {
   list(namespace?: string): T[];
   /** Throws `invalid_options` for an index that does not exist. */
   byIndex(index: string, value: string): T[];
-  /** Called for every change, in order; first with an `add` for each object that is there already. What it throws is logged. */
-  onEvent(handler: (event: InformerEvent<T>) => void): Disposable;
+  /**
+   * Called for every change, in order, with the time it was noticed (milliseconds since the epoch); first with an `add` for each object
+   * that is there already. What it throws is logged.
+   */
+  onEvent(handler: (event: InformerEvent<T>, noticedAtMs: number) => void): Disposable;
   /**
    * Puts an object that a write just returned into the store, if it is newer than what is there, and tells the handlers. So a
    * reconcile that follows reads its own writes. With a label or field selector only objects already in the store are taken.
@@ -62,7 +65,7 @@ export interface Informer<T extends KubeObject> {
 }
 
 interface Handler<T> {
-  readonly handle: (event: InformerEvent<T>) => void;
+  readonly handle: (event: InformerEvent<T>, noticedAtMs: number) => void;
   /** Number of the first event it gets; earlier ones were part of what it was shown when it was added. */
   readonly since: number;
 }
@@ -84,13 +87,13 @@ export function createInformer<T extends KubeObject>(
     onIndexError: (index, key, error) => logger.error("an indexer threw", { index, key, error }),
   });
   const handlers = new Set<Handler<T>>();
-  const waiting: { readonly number: number; readonly event: InformerEvent<T> }[] = [];
+  const waiting: { readonly number: number; readonly event: InformerEvent<T>; readonly atMs: number }[] = [];
   let delivering = false;
   let events = 0;
 
-  function tell(handler: Handler<T>, event: InformerEvent<T>): void {
+  function tell(handler: Handler<T>, event: InformerEvent<T>, atMs: number): void {
     try {
-      handler.handle(event);
+      handler.handle(event, atMs);
     } catch (error) {
       logger.error("an event handler threw", { event: event.type, key: keyOf(event.object.metadata), error });
     }
@@ -98,11 +101,11 @@ export function createInformer<T extends KubeObject>(
 
   /** In order, even when a handler causes the next event. */
   function emit(event: InformerEvent<T>): void {
-    waiting.push({ number: events++, event });
+    waiting.push({ number: events++, event, atMs: clock.now() });
     if (delivering) return;
     delivering = true;
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      for (const handler of handlers) if (next.number >= handler.since) tell(handler, next.event);
+      for (const handler of handlers) if (next.number >= handler.since) tell(handler, next.event, next.atMs);
     }
     delivering = false;
   }
@@ -153,7 +156,8 @@ export function createInformer<T extends KubeObject>(
     byIndex: (index, value) => store.byIndex(index, value),
     onEvent(handle) {
       const handler = { handle, since: events };
-      for (const object of [...store.values()]) tell(handler, { type: "add", object, initial: true });
+      const atMs = clock.now();
+      for (const object of [...store.values()]) tell(handler, { type: "add", object, initial: true }, atMs);
       handlers.add(handler);
       return { [Symbol.dispose]: () => void handlers.delete(handler) };
     },

@@ -7,6 +7,8 @@ import { KubeError } from "./error.ts";
 import type { KubeStatus } from "./objects.ts";
 
 export interface Answer {
+  /** 2xx. */
+  readonly status: number;
   /** The whole body in mode `whole`, empty in mode `stream`. */
   readonly body: Buffer;
   /** The body as it arrives, in mode `stream`. Throws KubeError `timeout` after `idleMs` without a byte. */
@@ -119,10 +121,11 @@ export function createTransport(
       if (mode === "whole") {
         const body = await readAll(response, options.maxResponseBytes, what);
         settle();
-        return { body, chunks: () => chunksOf(streamed, undefined, clock, what), close() {} };
+        return { status, body, chunks: () => chunksOf(streamed, undefined, clock, what), close() {} };
       }
       timer.cancel();
       return {
+        status,
         body: Buffer.alloc(0),
         chunks: (idleMs) => chunksOf(streamed, idleMs, clock, what),
         close() {
