@@ -129,17 +129,22 @@ export class BackwardWriter {
 
   /** Half as many bytes as there are hexadecimal digits; nothing where they are none. */
   hexadecimal(field: number, digits: string): void {
-    const end = this.length;
-    this.reserve(digits.length);
-    for (let index = digits.length - 2; index >= 0; index -= 2) {
-      const byte = digitOf(digits, index) * 16 + digitOf(digits, index + 1);
-      if (!(byte >= 0)) {
-        this.at = this.bytes.byteLength - end;
-        return;
-      }
-      this.bytes[--this.at] = byte;
+    const size = digits.length >> 1;
+    this.reserve(size);
+    const { bytes } = this;
+    const at = this.at - size;
+    // Stays below 16 as long as there are digits only.
+    let seen = digits.length & 1 ? 0x10 : 0;
+    for (let index = 0; index < size; index++) {
+      const [first, second] = [digits.charCodeAt(index * 2), digits.charCodeAt(index * 2 + 1)];
+      const [high, low] = [digitValues[first & 0x7f]!, digitValues[second & 0x7f]!];
+      seen |= high | low | ((first | second) & ~0x7f);
+      bytes[at + index] = (high << 4) | low;
     }
-    if (this.length > end) this.close(field, end);
+    if (seen > 0xf || size === 0) return;
+    const end = this.length;
+    this.at = at;
+    this.close(field, end);
   }
 
   /** `KeyValue`s in the order of the attributes. */
@@ -272,10 +277,8 @@ function viewOf(bytes: Buffer): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** NaN for what is no hexadecimal digit. */
-function digitOf(digits: string, index: number): number {
-  const code = digits.charCodeAt(index);
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const letter = code | 0x20;
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : NaN;
-}
+/** Of ASCII characters; 16 for what is no hexadecimal digit. */
+const digitValues = Uint8Array.from({ length: 128 }, (_, code) => {
+  const value = Number.parseInt(String.fromCharCode(code), 16);
+  return Number.isNaN(value) ? 16 : value;
+});

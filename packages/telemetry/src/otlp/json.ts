@@ -94,7 +94,7 @@ export function createJsonFormat(): MessageFormat {
       const count = values[index]!;
       total += count;
       writer.integer(count);
-      writer.ascii(index === base + stride - 1 ? "]" : ",");
+      writer.byte(index === base + stride - 1 ? 0x5d : 0x2c);
     }
     put(afterCounts);
     writer.integer(total);

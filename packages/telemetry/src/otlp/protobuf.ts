@@ -44,6 +44,11 @@ export function createProtobufFormat(): MessageFormat {
   let time = unixNanos(0);
   let startMs = 0;
   let start = unixNanos(0);
+  let takenMs = 0;
+  let taken = start;
+  // Most exemplars share one that is empty.
+  let lastFiltered: Attributes = {};
+  let hasFiltered = false;
   let scopeEnd = 0;
   let metricEnd = 0;
   let dataEnd = 0;
@@ -70,13 +75,20 @@ export function createProtobufFormat(): MessageFormat {
     for (let index = exemplars.length - 1; index >= 0; index--) {
       const { value, timeMs, traceId, spanId, filteredAttributes } = exemplars[index]!;
       const end = writer.length;
-      writer.attributes(7, filteredAttributes);
+      if (filteredAttributes !== lastFiltered) {
+        lastFiltered = filteredAttributes;
+        hasFiltered = Object.keys(filteredAttributes).length > 0;
+      }
+      if (hasFiltered) writer.attributes(7, filteredAttributes);
       writer.hexadecimal(5, traceId);
       writer.hexadecimal(4, spanId);
       if (integers && isInteger(value)) writer.integer(6, value);
       else writer.double(3, value);
-      const { low, high } = unixNanos(timeMs);
-      writer.fixed(2, low, high);
+      if (timeMs !== takenMs) {
+        takenMs = timeMs;
+        taken = unixNanos(timeMs);
+      }
+      writer.fixed(2, taken.low, taken.high);
       writer.close(field, end);
     }
   }
@@ -179,8 +191,8 @@ export function createProtobufFormat(): MessageFormat {
     const { kind, exemplars } = stream!;
     const end = writer.length;
     putAttributes(row, attributes);
-    const taken = exemplars?.[row];
-    if (taken !== undefined) putExemplars(exemplarsField[kind], taken);
+    const own = exemplars?.[row];
+    if (own !== undefined) putExemplars(exemplarsField[kind], own);
     switch (kind) {
       case "sum":
       case "gauge":

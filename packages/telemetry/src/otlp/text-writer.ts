@@ -58,13 +58,19 @@ export class TextWriter {
   integer(value: number): void {
     if (value >= 0 && value < 10) {
       this.#reserve(3);
-      this.bytes[this.at] = 0x22;
-      this.bytes[this.at + 1] = 0x30 + value;
-      this.bytes[this.at + 2] = 0x22;
-      this.at += 3;
+      const { bytes, at } = this;
+      bytes[at] = 0x22;
+      bytes[at + 1] = 0x30 + value;
+      bytes[at + 2] = 0x22;
+      this.at = at + 3;
     } else {
       this.ascii(`"${integerText(value)}"`);
     }
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.bytes[this.at++] = value;
   }
 
   /** A comma unless a list or an object has just begun. */
