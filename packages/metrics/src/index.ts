@@ -23,7 +23,10 @@ export type {
   Instruments,
   Observe,
   ObserveOptions,
+  RemovableSeries,
+  StartableSeries,
   TypedCounter,
+  TypedHistogram,
   TypedObserved,
   TypedRecorder,
 } from "./types.ts";

@@ -9,7 +9,7 @@ import { createLabelCheck } from "./labels.ts";
 import type { Violation } from "./labels.ts";
 import { meterOf } from "./meter.ts";
 import type { Reporter } from "./reporter.ts";
-import type { TypedCounter, TypedRecorder } from "./types.ts";
+import type { TypedCounter, TypedHistogram } from "./types.ts";
 import { knownCombinations } from "./zero-start.ts";
 import type { KnownLabels } from "./zero-start.ts";
 
@@ -30,9 +30,12 @@ interface Opened {
 
 const noLabels: Attributes = Object.freeze({});
 
+/** Labels with code of their own, which threw. */
+const unreadable: Violation = { reason: "value", key: "(any)" };
+
 /** The instrument of a counter or up-down counter family, and the start of its series at 0. */
 export function createTypedCounter(family: Family, context: InstrumentContext): TypedCounter<Attributes> {
-  const { record, bind, start } = createRecording(family, context);
+  const { record, bind, start, remove } = createRecording(family, context);
   return {
     add: record,
     bind: (labels) => {
@@ -41,14 +44,12 @@ export function createTypedCounter(family: Family, context: InstrumentContext): 
       return "add" in handle ? handle : { add: handle.record };
     },
     start,
+    remove,
   };
 }
 
-/** The instrument of a gauge or histogram family. Histograms can start empty on this package's own engine. */
-export function createTypedRecorder(
-  family: Family,
-  context: InstrumentContext,
-): TypedRecorder<Attributes> & Pick<TypedCounter<Attributes>, "start"> {
+/** The instrument of a gauge or histogram family; what gauges have too much for their type is harmless. */
+export function createTypedRecorder(family: Family, context: InstrumentContext): TypedHistogram<Attributes> {
   return createRecording(family, context);
 }
 
@@ -113,21 +114,31 @@ function createRecording(family: Family, context: InstrumentContext) {
     if (repaired !== undefined) guarded(value, repaired, from);
   }
 
+  function settle(given: Attributes): { readonly labels?: Attributes | undefined; readonly violation?: Violation } {
+    try {
+      return check.fits(given) ? { labels: { ...given } } : check.repair(given);
+    } catch {
+      return { violation: unreadable };
+    }
+  }
+
   return {
     record: (value: number, labels: Attributes = noLabels, from?: Context): void => {
-      const known =
-        declared !== undefined &&
-        typeof value === "number" &&
-        value >= lowest &&
-        value <= Number.MAX_VALUE &&
-        declared.record(value, labels, from);
-      if (!known) recordChecked(value, labels, from);
+      try {
+        const known =
+          declared !== undefined &&
+          typeof value === "number" &&
+          value >= lowest &&
+          value <= Number.MAX_VALUE &&
+          declared.record(value, labels, from);
+        if (!known) recordChecked(value, labels, from);
+      } catch {
+        reportViolation(reporter, family, unreadable);
+      }
     },
 
-    bind: (labels: Attributes = noLabels): Bound | Pick<Bound, "record"> => {
-      const { labels: settled, violation } = check.fits(labels)
-        ? { labels: { ...labels }, violation: undefined }
-        : check.repair(labels);
+    bind: (given: Attributes = noLabels): Bound | Pick<Bound, "record"> => {
+      const { labels: settled, violation } = settle(given);
       const engine = (opened ?? open())?.engine;
       if (violation === undefined && settled !== undefined && engine !== undefined) {
         return engine.bind(settled, rule);
@@ -158,6 +169,8 @@ function createRecording(family: Family, context: InstrumentContext) {
         else if (family.instrument !== "histogram") guarded(0, series, undefined);
       }
     },
+
+    remove: (match: Attributes): number => (opened ?? open())?.engine?.removeMatching(match) ?? 0,
   };
 }
 

@@ -20,27 +20,45 @@ export interface BoundRecorder {
   remove?(): void;
 }
 
-/** A family that is added to. */
-export interface TypedCounter<L> {
-  /** Adds a finite `value`, not negative for a counter. The labels are neither kept nor changed by this package. Never throws. */
-  add(value: number, ...rest: [...LabelArguments<L>, context?: Context]): void;
-  /** The series of these labels, validated once. The labels are copied. */
-  bind(...labels: LabelArguments<L>): BoundCounter;
+/** A family whose series can end before the process does. */
+export interface RemovableSeries<L> {
+  /**
+   * Removes every series that has all of these labels, whatever else it has, and says how many; `{}` stands for the whole family, a label
+   * that is undefined for nothing. For what is gone for good, some minutes after its last increment so that this is still scraped;
+   * recording starts a series anew. Where the provider cannot remove series, as the official SDK's, it does nothing and answers 0. Never
+   * throws.
+   */
+  remove(match: Partial<L>): number;
+}
+
+/** A family whose series can be there before anything is recorded in them. */
+export interface StartableSeries<L> {
   /**
    * Starts the series of these labels at 0, so that the first event counts in `rate()`. Closed labels that are left out stand for each of
    * their values; an open label has to be given, otherwise nothing starts. For what appears at run time; what `createInstruments` is told as
-   * known has started already.
+   * known has started already. Histograms start empty, where the provider can: this package's own, not the official SDK's.
    */
   start(labels?: Partial<L>): void;
 }
 
+/** A family that is added to. */
+export interface TypedCounter<L> extends StartableSeries<L>, RemovableSeries<L> {
+  /** Adds a finite `value`, not negative for a counter. The labels are neither kept nor changed by this package. Never throws. */
+  add(value: number, ...rest: [...LabelArguments<L>, context?: Context]): void;
+  /** The series of these labels, validated once. The labels are copied. */
+  bind(...labels: LabelArguments<L>): BoundCounter;
+}
+
 /** A family whose values are set or sampled. */
-export interface TypedRecorder<L> {
+export interface TypedRecorder<L> extends RemovableSeries<L> {
   /** Records a finite `value`, not negative for a histogram. The labels are neither kept nor changed by this package. Never throws. */
   record(value: number, ...rest: [...LabelArguments<L>, context?: Context]): void;
   /** The series of these labels, validated once. The labels are copied. */
   bind(...labels: LabelArguments<L>): BoundRecorder;
 }
+
+/** A family whose values are counted in buckets. */
+export interface TypedHistogram<L> extends TypedRecorder<L>, StartableSeries<L> {}
 
 /** Reports one value of an observed family during a collection. */
 export type Observe<L> = (value: number, ...labels: LabelArguments<L>) => void;
@@ -71,7 +89,9 @@ export type InstrumentOf<S extends FamilySpec> = S extends { readonly observed: 
   ? TypedObserved<LabelsOfSpec<S>>
   : S extends { readonly type: "counter" } | { readonly instrument: "upDownCounter" }
     ? TypedCounter<LabelsOfSpec<S>>
-    : TypedRecorder<LabelsOfSpec<S>>;
+    : S extends { readonly type: "histogram" }
+      ? TypedHistogram<LabelsOfSpec<S>>
+      : TypedRecorder<LabelsOfSpec<S>>;
 
 /** One typed instrument per family of a catalog, under the family's name. */
 export type Instruments<C extends Catalog> = {

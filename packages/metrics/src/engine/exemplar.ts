@@ -1,5 +1,6 @@
-import { context, INVALID_SPANID, INVALID_TRACEID, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
+import { INVALID_SPANID, INVALID_TRACEID, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
 import type { Attributes, Context, Span, SpanContext } from "@opentelemetry/api";
+import { activeContext } from "./active-context.ts";
 import { settleAttributes } from "./attributes.ts";
 import type { Exemplar } from "./snapshot.ts";
 
@@ -18,9 +19,9 @@ let unsampled: Context = ROOT_CONTEXT;
 let sampled: Context | undefined;
 let sampledSpan: Span | undefined;
 
-/** The span of a measurement when it is sampled. Costs little more than finding the active context when it is not. */
+/** The span of a measurement when it is sampled. */
 function findSampledSpan(given: Context | undefined): Span | undefined {
-  const current = given ?? context.active();
+  const current = given ?? activeContext();
   if (current === ROOT_CONTEXT || current === unsampled) return undefined;
   if (current === sampled) return sampledSpan;
   const span = trace.getSpan(current);
@@ -76,7 +77,9 @@ export class ExemplarStore {
 
   /** Whether the filter lets a measurement pass. The only thing that measurements outside sampled spans cost. */
   wants(from: Context | undefined): boolean {
-    return findSampledSpan(from) !== undefined || this.#always;
+    const current = from ?? activeContext();
+    if (current === ROOT_CONTEXT || current === unsampled) return this.#always;
+    return findSampledSpan(current) !== undefined || this.#always;
   }
 
   /**
@@ -143,7 +146,7 @@ export class ExemplarStore {
 }
 
 function anySpan(from: Context | undefined): Span | undefined {
-  const span = trace.getSpan(from ?? context.active());
+  const span = trace.getSpan(from ?? activeContext());
   return span !== undefined && hasIds(span.spanContext()) ? span : undefined;
 }
 

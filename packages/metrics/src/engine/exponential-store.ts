@@ -52,7 +52,7 @@ export class ExponentialStore extends Store {
 }
 
 class BoundExponential extends BoundSeries {
-  override add(value: number, from?: Context): void {
-    this.recordSlowly(value, from);
+  override add(value: number, from?: Context, given?: Attributes): void {
+    this.recordSlowly(value, from, given);
   }
 }

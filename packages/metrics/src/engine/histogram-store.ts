@@ -1,6 +1,6 @@
 import type { Attributes, Context } from "@opentelemetry/api";
-import { BoundSeries, isUsual } from "./bound.ts";
-import type { Binding } from "./bound.ts";
+import { closed, isUsual, PlacedSeries } from "./bound.ts";
+import type { Binding, BoundSeries } from "./bound.ts";
 import { histogramCounts, histogramMax, histogramMin, histogramSum } from "./snapshot.ts";
 import type { StreamSnapshot } from "./snapshot.ts";
 import { Store } from "./store.ts";
@@ -38,7 +38,7 @@ export class HistogramStore extends Store {
   }
 
   override bind(binding: Binding): BoundSeries {
-    return new BoundHistogram(this, binding, this.bounds);
+    return new BoundHistogram(this, binding);
   }
 
   protected override copy(columns: CommonColumns): StreamSnapshot {
@@ -54,27 +54,22 @@ export class HistogramStore extends Store {
   }
 }
 
-class BoundHistogram extends BoundSeries {
-  readonly #bounds: Float64Array;
+class BoundHistogram extends PlacedSeries {
+  declare protected readonly store: HistogramStore;
 
-  constructor(store: Store, binding: Binding, bounds: Float64Array) {
-    super(store, binding);
-    this.#bounds = bounds;
+  override add(value: number, from?: Context, given?: Attributes): void {
+    this.record(value, from, given);
   }
 
-  override add(value: number, from?: Context): void {
-    this.record(value, from);
-  }
-
-  override record(value: number, from?: Context): void {
-    if (!this.live || !isUsual(value)) {
-      this.recordSlowly(value, from);
+  override record(value: number, from?: Context, given?: Attributes): void {
+    if (this.pending === closed || !isUsual(value)) {
+      this.recordSlowly(value, from, given);
       return;
     }
-    const bucket = bucketOf(this.#bounds, value);
+    const { bounds, exemplars } = this.store;
+    const bucket = bucketOf(bounds, value);
     count(this.values, this.base, bucket, value);
-    const { exemplars } = this.store;
-    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, bucket, value, from);
+    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, bucket, value, from, given);
   }
 }
 

@@ -3,7 +3,7 @@ import type { Attributes, Context, Counter, Gauge, Histogram, UpDownCounter } fr
 import { InstrumentType } from "@opentelemetry/sdk-metrics";
 import { describeError } from "@almanac/core";
 import { settleAttributes } from "./attributes.ts";
-import { accepts, bindAll, bindUnsettled } from "./bound.ts";
+import { accepts, bindAll, bindFiltered, bindUnsettled } from "./bound.ts";
 import type { Bound } from "./bound.ts";
 import type { StreamDescriptor } from "./snapshot.ts";
 import type { Store, ValueRule } from "./store.ts";
@@ -96,17 +96,14 @@ export class SyncInstrument implements EngineCounter, EngineHistogram {
       const { keep, process } = store.options;
       if (process !== undefined) return bindUnsettled(store, given, rule);
       const settled = keep === undefined ? all : settleAttributes(given, keep);
-      // Where a view takes attributes off, handles differ in what their exemplars tell.
-      const known = keep === undefined ? store.handleOf(settled, rule) : undefined;
-      return known ?? store.bind({ settled, given, rule });
+      const handle = store.handleOf(settled, rule) ?? store.bind({ settled, rule });
+      return settled.keys.length === all.keys.length ? handle : bindFiltered(handle, given);
     });
     return handles.length === 1 ? handles[0]! : bindAll(handles);
   }
 
   remove(attributes: Attributes = noAttributes): boolean {
-    return this.stores
-      .map((store) => store.removeSettled(settleAttributes(attributes, store.options.keep)))
-      .includes(true);
+    return this.stores.map((store) => store.removeGiven(attributes)).includes(true);
   }
 
   removeMatching(match: Attributes): number {

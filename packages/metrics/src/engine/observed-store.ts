@@ -102,7 +102,7 @@ function lastOfEach(observations: readonly Observation[]): readonly Observation[
 
 /** Nobody binds what only callbacks report; the shape of a store asks for it. */
 class BoundObserved extends BoundSeries {
-  override add(value: number, from?: Context): void {
-    this.recordSlowly(value, from);
+  override add(value: number, from?: Context, given?: Attributes): void {
+    this.recordSlowly(value, from, given);
   }
 }

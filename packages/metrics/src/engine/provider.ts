@@ -130,9 +130,7 @@ function createProducer(reader: IMetricReader, { resource, meters, clock }: Prod
     const all = [...meters.values()];
     const settings = { timeoutMs: options?.timeoutMillis, clock };
     const errors = await Promise.all(
-      all.map(({ callbacks, streams }) =>
-        callbacks.observe((store: Store) => streams.belongs(store, reader), settings),
-      ),
+      all.map(({ callbacks }) => callbacks.observe((store: Store) => store.readers.has(reader), settings)),
     );
     // From here on nothing waits, so that all series are of the same moment.
     const timeMs = clock.now();

@@ -1,5 +1,5 @@
 import type { Attributes, Context } from "@opentelemetry/api";
-import { BoundSeries, isUsual } from "./bound.ts";
+import { accepts, BoundSeries, closed, isUsual, PlacedSeries } from "./bound.ts";
 import type { Binding } from "./bound.ts";
 import type { StreamSnapshot } from "./snapshot.ts";
 import { Store } from "./store.ts";
@@ -28,7 +28,13 @@ export class SumStore extends Store {
     return new BoundSum(this, binding);
   }
 
+  /** As `update` of a row that is touched. */
+  add(row: number, value: number): void {
+    this.values[row >> this.shift]![row & this.mask]! += value;
+  }
+
   protected override copy(columns: CommonColumns): StreamSnapshot {
+    for (const handle of this.handles()) handle.drain();
     return { ...columns, kind: "sum", monotonic: this.#monotonic, values: this.copyValues() };
   }
 
@@ -37,15 +43,38 @@ export class SumStore extends Store {
   }
 }
 
+/**
+ * Small integers, which is what most counters count, are kept in the handle: a recording then touches nothing else that is the series' own,
+ * and processors wait for memory more than for anything. Snapshots collect them.
+ */
 class BoundSum extends BoundSeries {
-  override add(value: number, from?: Context): void {
-    if (!this.live || !isUsual(value)) {
-      this.recordSlowly(value, from);
+  declare protected readonly store: SumStore;
+
+  override add(value: number, from?: Context, given?: Attributes): void {
+    // Added to `closed` nothing is below it any more. The type is asked for first, since adding to a bigint throws.
+    const sum = typeof value === "number" && value >= 0 ? this.pending + value : closed;
+    if (sum < closed && sum === (sum | 0)) {
+      this.pending = sum;
+    } else if (this.pending !== closed && !this.rule.integer && accepts(this.rule, value)) {
+      this.store.add(this.row, value);
+    } else {
+      this.recordSlowly(value, from, given);
       return;
     }
-    this.values[this.base]! += value;
     const { exemplars } = this.store;
-    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, 0, value, from);
+    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, 0, value, from, given);
+  }
+
+  override drain(): void {
+    if (this.pending === 0 || this.pending === closed) return;
+    this.store.add(this.row, this.pending);
+    this.pending = 0;
+  }
+
+  // A sum that is a small integer is made of integers, so this serves rules that want them as well.
+  protected override open(): void {
+    this.drain();
+    this.pending = 0;
   }
 }
 
@@ -78,14 +107,14 @@ export class LastValueStore extends Store {
   }
 }
 
-class BoundLastValue extends BoundSeries {
-  override add(value: number, from?: Context): void {
-    if (!this.live || !isUsual(value)) {
-      this.recordSlowly(value, from);
+class BoundLastValue extends PlacedSeries {
+  override add(value: number, from?: Context, given?: Attributes): void {
+    if (this.pending === closed || !isUsual(value)) {
+      this.recordSlowly(value, from, given);
       return;
     }
     this.values[this.base] = value;
     const { exemplars } = this.store;
-    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, 0, value, from);
+    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, 0, value, from, given);
   }
 }

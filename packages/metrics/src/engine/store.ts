@@ -56,11 +56,13 @@ export abstract class Store {
   readonly values: Float64Array[] = [];
   readonly touched: Uint8Array[] = [];
   readonly attributes: (Attributes | undefined)[] = [];
+  /** Who reads this store. */
+  readonly readers = new Set<object>();
   /** Called for every measurement that goes into the overflow series. */
   onOverflow: (() => void) | undefined;
   protected readonly delta: boolean;
   /** Whether only what was touched since the last collection is shown, and counts against the limit. */
-  readonly #byInterval: boolean;
+  readonly byInterval: boolean;
   protected descriptor: StreamDescriptor;
   /** When the last collection was, or the stream began. */
   protected since: number;
@@ -69,8 +71,11 @@ export abstract class Store {
   readonly #starts: number[] = [];
   readonly #lastSeen: number[] = [];
   readonly #free: number[] = [];
-  readonly #handles = new Map<number, BoundSeries>();
+  /** By row, the first of each. */
+  readonly #handles: (BoundSeries | undefined)[] = [];
   readonly #pinned = new Set<number>();
+  /** When each reader collected last, on the monotonic clock. Kept where series expire. */
+  readonly #collectedMs = new Map<object, number>();
   #overflowRow = noRow;
   #size = 0;
   #active = 0;
@@ -83,7 +88,7 @@ export abstract class Store {
     this.#process = options.process;
     this.#filters = options.keep !== undefined || options.process !== undefined;
     this.delta = options.temporality === AggregationTemporality.DELTA;
-    this.#byInterval = byInterval || this.delta;
+    this.byInterval = byInterval || this.delta;
     this.stride = stride;
     const fitting = pageBytes / Float64Array.BYTES_PER_ELEMENT / Math.max(stride, 1);
     this.shift = Math.floor(Math.log2(Math.min(Math.max(fitting, fewestRowsPerPage), mostRowsPerPage)));
@@ -124,7 +129,10 @@ export abstract class Store {
 
   /** Creates the series of `given` at its initial value, unless it exists. It does not expire. */
   start(given: Attributes): void {
-    const row = this.locate(given, undefined);
+    const settled = this.#settle(given);
+    // Nothing was recorded, so the overflow has nothing to show.
+    if (this.index.findSettled(settled) === noRow && this.#isFull()) return;
+    const row = this.locateSettled(settled);
     if (row === this.#overflowRow) return;
     this.#pinned.add(row);
     if (this.touched[row >> this.shift]![row & this.mask] === 0) this.activate(row);
@@ -138,7 +146,7 @@ export abstract class Store {
 
   /** Of a row that is not touched: marks it and says where to record, which is the overflow's row when an interval is full. */
   activate(row: number): number {
-    if (this.#byInterval) {
+    if (this.byInterval) {
       if (row !== this.#overflowRow && this.#active >= this.options.limit - 1) return this.activateOverflow();
       if (row !== this.#overflowRow) this.#active++;
     }
@@ -158,14 +166,16 @@ export abstract class Store {
 
   /** Tells `handle` when its row is removed. */
   attach(row: number, handle: BoundSeries): void {
-    handle.sibling = this.#handles.get(row);
-    this.#handles.set(row, handle);
+    // Without holes, which would make every access slower.
+    while (this.#handles.length <= row) this.#handles.push(undefined);
+    handle.sibling = this.#handles[row];
+    this.#handles[row] = handle;
   }
 
   /** A handle there is already for a series, so that binding again and again costs nothing. */
   handleOf(settled: SettledAttributes, rule: ValueRule): BoundSeries | undefined {
     const row = this.index.findSettled(settled);
-    let handle = row === noRow ? undefined : this.#handles.get(row);
+    let handle = row === noRow ? undefined : this.#handles[row];
     while (handle !== undefined && handle.rule !== rule) handle = handle.sibling;
     return handle;
   }
@@ -178,9 +188,17 @@ export abstract class Store {
     return true;
   }
 
+  /** Removes the series that these attributes are recorded in. */
+  removeGiven(given: Attributes): boolean {
+    return this.removeSettled(this.#settle(given));
+  }
+
   /** Removes every series that has all of these attributes, and says how many. */
   removeMatching(match: Attributes): number {
-    const wanted = Object.entries(settleAttributes(match, undefined).attributes);
+    const settled = settleAttributes(match, undefined);
+    // A value that is missing by mistake must not make the match a wider one.
+    if (typeof match !== "object" || match === null || settled.keys.length < Object.keys(match).length) return 0;
+    const wanted = Object.entries(settled.attributes);
     let removed = 0;
     for (let row = 0; row < this.attributes.length; row++) {
       const attributes = this.attributes[row];
@@ -199,12 +217,15 @@ export abstract class Store {
     return this.descriptor;
   }
 
-  /** Copies the columns, then lets the next interval begin (delta) and idle series go. Undefined when there is no series to show. */
-  collect(timeMs: number): StreamSnapshot | undefined {
+  /**
+   * Copies the columns for one of the readers, then lets the next interval begin (delta) and idle series go. Undefined when there is no
+   * series to show.
+   */
+  collect(reader: object, timeMs: number): StreamSnapshot | undefined {
     const rows = this.attributes.length;
-    const attributes = this.#byInterval ? this.#touchedAttributes() : this.attributes.slice();
+    const attributes = this.byInterval ? this.#touchedAttributes() : this.attributes.slice();
     let size = this.#size;
-    if (this.#byInterval) size = attributes.reduce((count, entry) => (entry === undefined ? count : count + 1), 0);
+    if (this.byInterval) size = attributes.reduce((count, entry) => (entry === undefined ? count : count + 1), 0);
     const snapshot =
       size === 0
         ? undefined
@@ -218,8 +239,8 @@ export abstract class Store {
             startTimesMs: this.delta ? new Float64Array(rows).fill(this.since) : this.#starts.slice(),
             exemplars: this.exemplars?.snapshot(rows),
           });
-    if (this.#byInterval) this.#nextInterval();
-    else if (this.options.idleMs !== undefined) this.#expire(this.options.idleMs);
+    if (this.byInterval) this.#nextInterval();
+    else if (this.options.idleMs !== undefined) this.#expire(this.options.idleMs, reader);
     this.since = timeMs;
     return snapshot;
   }
@@ -235,6 +256,13 @@ export abstract class Store {
       all.set(rest < pageLength ? values[page]!.subarray(0, rest) : values[page]!, at);
     }
     return all;
+  }
+
+  /** Every handle of every row. */
+  protected *handles(): Iterable<BoundSeries> {
+    for (let row = 0; row < this.#handles.length; row++) {
+      for (let handle = this.#handles[row]; handle !== undefined; handle = handle.sibling) yield handle;
+    }
   }
 
   isTouched(row: number): boolean {
@@ -261,9 +289,17 @@ export abstract class Store {
     return row;
   }
 
+  #settle(given: Attributes): SettledAttributes {
+    return settleAttributes(this.#process === undefined ? given : this.#process(given, undefined), this.options.keep);
+  }
+
+  #isFull(): boolean {
+    const taken = this.byInterval ? this.#active : this.#size - (this.#overflowRow === noRow ? 0 : 1);
+    return taken >= this.options.limit - 1;
+  }
+
   #create(settled: SettledAttributes): number {
-    const taken = this.#byInterval ? this.#active : this.#size - (this.#overflowRow === noRow ? 0 : 1);
-    return taken >= this.options.limit - 1 ? this.activateOverflow() : this.#allocate(settled);
+    return this.#isFull() ? this.activateOverflow() : this.#allocate(settled);
   }
 
   #allocate(settled: SettledAttributes): number {
@@ -286,12 +322,12 @@ export abstract class Store {
     const attributes = this.attributes[row];
     if (attributes === undefined) return;
     this.index.delete(settleAttributes(attributes, undefined));
-    if (this.#byInterval && row !== this.#overflowRow && this.isTouched(row)) this.#active--;
+    if (this.byInterval && row !== this.#overflowRow && this.isTouched(row)) this.#active--;
     this.attributes[row] = undefined;
     this.touched[row >> this.shift]![row & this.mask] = 0;
     this.exemplars?.clear(row);
-    for (let handle = this.#handles.get(row); handle !== undefined; handle = handle.detach());
-    this.#handles.delete(row);
+    for (let handle = this.#handles[row]; handle !== undefined; handle = handle.detach());
+    if (row < this.#handles.length) this.#handles[row] = undefined;
     this.#pinned.delete(row);
     if (row === this.#overflowRow) this.#overflowRow = noRow;
     this.#free.push(row);
@@ -319,17 +355,23 @@ export abstract class Store {
   /** Makes the next recording in a row go through `activate`. */
   #untouch(row: number): void {
     this.touched[row >> this.shift]![row & this.mask] = 0;
-    for (let handle = this.#handles.get(row); handle !== undefined; handle = handle.sibling) handle.pause();
+    for (let handle = this.#handles[row]; handle !== undefined; handle = handle.sibling) handle.pause();
   }
 
-  #expire(idleMs: number): void {
+  #expire(idleMs: number, reader: object): void {
     const now = this.options.clock.monotonic();
+    this.#collectedMs.set(reader, now);
+    let shownMs = now;
+    for (const each of this.readers) shownMs = Math.min(shownMs, this.#collectedMs.get(each) ?? -Infinity);
     for (let row = 0; row < this.attributes.length; row++) {
       if (this.isTouched(row)) {
         this.#lastSeen[row] = now;
         this.#untouch(row);
       } else if (this.attributes[row] !== undefined && !this.#pinned.has(row)) {
-        if (now - this.#lastSeen[row]! >= idleMs) this.#remove(row);
+        const seenMs = this.#lastSeen[row]!;
+        // Each reader is to show the last of a series. One that has stopped reading is not waited for.
+        const patience = seenMs <= shownMs ? idleMs : 2 * idleMs;
+        if (now - seenMs >= patience) this.#remove(row);
       }
     }
   }

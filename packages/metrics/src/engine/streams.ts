@@ -24,7 +24,6 @@ export interface StreamContext {
 
 interface Stream {
   readonly store: Store;
-  readonly readers: Set<IMetricReader>;
   readonly view: View | undefined;
   /** Equal where two streams may share a store. */
   readonly key: string;
@@ -61,15 +60,10 @@ export class StreamRegistry {
     return [...stores];
   }
 
-  /** Whether a store is one that `reader` reads. */
-  belongs(store: Store, reader: IMetricReader): boolean {
-    return this.#streams.some((stream) => stream.store === store && stream.readers.has(reader));
-  }
-
   collect(reader: IMetricReader, timeMs: number): StreamSnapshot[] {
     const snapshots: StreamSnapshot[] = [];
-    for (const stream of this.#streams) {
-      const snapshot = stream.readers.has(reader) ? stream.store.collect(timeMs) : undefined;
+    for (const { store } of this.#streams) {
+      const snapshot = store.readers.has(reader) ? store.collect(reader, timeMs) : undefined;
       if (snapshot !== undefined) snapshots.push(snapshot);
     }
     return snapshots;
@@ -91,7 +85,7 @@ export class StreamRegistry {
     const rivals = this.#streams.filter(
       (stream) =>
         stream.store.getDescriptor().name.toLowerCase() === descriptor.name.toLowerCase() &&
-        (shared || stream.readers.has(reader)),
+        (shared || stream.store.readers.has(reader)),
     );
     const twin = rivals.find(
       (stream) =>
@@ -101,11 +95,11 @@ export class StreamRegistry {
       const known = twin.store.getDescriptor();
       if (known.description !== descriptor.description) conflict(known, descriptor);
       if (descriptor.description.length > known.description.length) twin.store.describe(descriptor.description);
-      twin.readers.add(reader);
+      twin.store.readers.add(reader);
       return twin.store;
     }
     // Another reader's stream of the same instrument is no rival: each reader sees one.
-    const rival = rivals.find((stream) => stream.readers.has(reader));
+    const rival = rivals.find((stream) => stream.store.readers.has(reader));
     if (rival !== undefined) conflict(rival.store.getDescriptor(), descriptor);
     const store = createStore(aggregation, {
       descriptor,
@@ -122,7 +116,9 @@ export class StreamRegistry {
           `${descriptor.name} has reached its limit of ${limit} series; further ones go into {otel.metric.overflow="true"}. Record fewer values per attribute, or raise aggregationCardinalityLimit in a view`,
         ),
     });
-    if (store !== undefined) this.#streams.push({ store, readers: new Set([reader]), view, key });
+    if (store === undefined) return undefined;
+    store.readers.add(reader);
+    this.#streams.push({ store, view, key });
     return store;
   }
 }
