@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 
 const run = promisify(execFile);
-const pages = ["README.md", "CONTRIBUTING.md", ...globSync("docs/**/*.md")];
+const pages = ["README.md", "CONTRIBUTING.md", ...globSync(["docs/**/*.md", "packages/*/README.md"])];
 
 interface CodeBlock {
   readonly page: string;

@@ -4,11 +4,16 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineCatalog, familiesOf, oneOf, stack } from "@almanac/catalog";
 import { parsePage } from "@almanac/exposition";
-import { buildPackages, packPackages } from "../../scripts/packages.ts";
+import { buildPackages, packPackages, publicPackages } from "../../scripts/packages.ts";
 import { must } from "../lib/report.ts";
 import type { Scenario } from "../main.ts";
 
 const exampleFile = fileURLToPath(new URL("../../examples/instrument-a-service.ts", import.meta.url));
+
+// The command is run, not imported.
+const entryPoints = publicPackages()
+  .filter(({ name }) => name !== "@almanac/cli")
+  .flatMap(({ name, manifest }) => Object.keys(manifest.exports).map((subpath) => name + subpath.slice(1)));
 
 /** The packages as their users get them: from tarballs, in an empty project, compiled strictly, on the oldest and the pinned Node.js. */
 export const pack: Scenario = {
@@ -48,6 +53,10 @@ export const pack: Scenario = {
           serveAndStop(node, join(project, "out", file)),
         );
       }
+      await report.check(`every entry point can be imported and required on ${name}`, async () => {
+        await output(node, ["out/everything.js"], project);
+        await output(node, ["everything.cjs"], project);
+      });
       await report.check(`the installed command says what it can do on ${name}`, async () => {
         const almanac = join(project, "node_modules/.bin/almanac");
         const help = await output(node, [almanac, "--help"], project);
@@ -116,10 +125,10 @@ shop_orders_total.add(1, { outcome: "payed" });
     }),
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
-  const packages = ["apiserver", "catalog", "catalog/projections", "controller", "core", "exposition", "grpc", "kube"];
-  packages.push("manager", "metrics", "metrics/internal", "provider", "provider-mock", "telemetry");
-  const everything = packages.map((name) => `export * as ${name.replace(/\W/g, "_")} from "@almanac/${name}";\n`);
+  const everything = entryPoints.map((name) => `export * as ${name.replace(/\W/g, "_")} from "${name}";\n`);
   writeFileSync(join(folder, "everything.ts"), everything.join(""));
+  const required = entryPoints.map((name) => `if (Object.keys(require("${name}")).length === 0) throw "${name}";\n`);
+  writeFileSync(join(folder, "everything.cjs"), required.join(""));
 }
 
 async function npmInstall(folder: string, what: readonly string[]): Promise<void> {
