@@ -12,7 +12,7 @@ import { classify } from "../error.ts";
 import type { Classified } from "../error.ts";
 import { ignoredProviderFields } from "../ignored-fields.ts";
 import { statusPatch } from "../status-patch.ts";
-import { pollDelay } from "../virtual-machine/plan.ts";
+import { pollDelay } from "../operation/pace.ts";
 import { capabilityNames, reportedCapabilities } from "./capabilities.ts";
 import { accepts, checkProvider } from "./check.ts";
 import { afterCheck } from "./health.ts";

@@ -1,5 +1,6 @@
 import type { VmOperation } from "@almanac/catalog";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
+import type { Failures } from "../operation/pace.ts";
 import { journalText, readJournalText } from "../operation/session.ts";
 
 export const finalizer = "virtualmachine.infra.virtrigaud.io/finalizer";
@@ -21,14 +22,6 @@ export interface Attempt {
   readonly power?: PowerAction;
   /** Of Create and Reconfigure: digest of the shape it brings about. */
   readonly digest?: string;
-}
-
-/** Attempts that ended badly, and when the next may begin. */
-export interface Failures {
-  readonly count: number;
-  readonly retryAtMs: number;
-  /** A changed specification may be tried at once. */
-  readonly generation: number;
 }
 
 /** What the manager has done with a machine, kept on the object so that another process goes on where one ended. */

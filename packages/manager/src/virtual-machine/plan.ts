@@ -1,4 +1,5 @@
-import type { Failures, Journal, Mutation, PowerAction } from "./journal.ts";
+import { pollDelay } from "../operation/pace.ts";
+import type { Journal, Mutation, PowerAction } from "./journal.ts";
 
 /** What a DescribeVM said. */
 export interface Observed {
@@ -51,15 +52,8 @@ export type Step =
   | { readonly type: "wait"; readonly afterMs: number; readonly for: "retry" | "shutdown" | "address" }
   | { readonly type: "rest" };
 
-const shortestPollMs = 200;
-const longestPollMs = 5_000;
 /** After so long without an address the usual comparisons are enough. */
 const addressPatienceMs = 600_000;
-
-/** Time to the next question about something that began `ageMs` ago: a quarter of its age, 200 ms to 5 s. */
-export function pollDelay(ageMs: number): number {
-  return Math.min(longestPollMs, Math.max(shortestPollMs, ageMs / 4));
-}
 
 /** The next step towards the wish. Pure. */
 export function plan(view: View): Step {
@@ -158,18 +152,4 @@ export function afterObservation(
   };
   const found = poweredOnAtMs !== undefined && observed.power === "On" && !starting;
   return found ? { journal: next, addressSince: poweredOnAtMs } : { journal: next };
-}
-
-const firstRetryMs = 1_000;
-const longestRetryMs = 300_000;
-
-/** The record of one more failed attempt: a second's pause first, doubling to five minutes, plus up to 10 %. */
-export function nextFailure(
-  before: Failures | undefined,
-  now: { readonly nowMs: number; readonly generation: number },
-  random: () => number,
-): Failures {
-  const count = (before?.generation === now.generation ? before.count : 0) + 1;
-  const delayMs = Math.min(longestRetryMs, firstRetryMs * 2 ** (count - 1)) * (1 + random() / 10);
-  return { count, retryAtMs: Math.ceil(now.nowMs + delayMs), generation: now.generation };
 }

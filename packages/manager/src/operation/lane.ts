@@ -1,0 +1,189 @@
+import type { Outcome } from "@almanac/catalog";
+import { ProviderError } from "@almanac/provider";
+import { countError } from "../context.ts";
+import type { ManagerContext } from "../context.ts";
+import { ManagerError, classify, wasNeverSent } from "../error.ts";
+import type { Classified } from "../error.ts";
+import { countOf, nextFailure } from "./pace.ts";
+import type { Failures } from "./pace.ts";
+
+/** One attempt that was begun and has no result yet. */
+export interface Attempt<A extends object> {
+  /** Milliseconds since the epoch. */
+  readonly startedAtMs: number;
+  /** The provider's task, once it has answered with one. */
+  readonly task?: string;
+  /** What the attempt is about and what its answer named. */
+  readonly about: A;
+}
+
+/** The part of a journal that belongs to one kind of operation. */
+export interface Slot<A extends object> {
+  readonly attempt?: Attempt<A>;
+  readonly failures?: Failures;
+  /** A request went unanswered: it may have had its effect. */
+  readonly uncertain?: true;
+}
+
+/** An attempt that ended badly in this reconcile. */
+export interface FailedAttempt {
+  readonly error: Classified;
+  readonly thrown: unknown;
+}
+
+export type Progress = "running" | "succeeded" | "failed";
+
+/** What a request was answered with. */
+export interface Answer<A extends object> {
+  /** Undefined when everything is done already. */
+  readonly task: string | undefined;
+  readonly about: A;
+}
+
+interface LaneOptions<A extends object> {
+  readonly manager: Pick<ManagerContext, "clock" | "random" | "instruments">;
+  readonly signal: AbortSignal;
+  readonly generation: number;
+  /** For people: `the creation of the snapshot`. */
+  readonly what: string;
+  /** Attempts that take longer are given up, milliseconds. */
+  readonly timeoutMs: number;
+  /** Retries of one generation. Default: no limit. */
+  readonly retries?: number;
+  /** Pause before the attempt after `count` failures, milliseconds. Default: 1 s, doubling to 5 min. */
+  readonly retryDelayMs?: (count: number) => number;
+  slot(): Slot<A>;
+  keep(slot: Slot<A>): void;
+  /** Keeps the journal on the object. */
+  commit(): Promise<void>;
+  afterCommit(then: () => void): void;
+  /** Sends the request. The same again must not have its effect twice. */
+  send(about: A): Promise<Answer<A>>;
+  /** Asks the provider for the state of a task. */
+  taskStatus(task: string): Promise<{ readonly done: boolean; readonly error: string }>;
+  /** Whether an attempt whose task the provider forgot had its effect; undefined when only the same request again can tell. */
+  tookEffect(about: A): Promise<boolean | undefined>;
+  /** Changes the journal to what a success makes of it. */
+  succeeded(about: A): void;
+  /** Called once per attempt, after its result was kept. */
+  count(outcome: Exclude<Outcome, "other">, about: A, failure: Classified | undefined): void;
+}
+
+/** One kind of operation on an object within one reconcile: begun, kept, sent, followed, kept again and only then counted. */
+export interface Lane<A extends object> {
+  readonly failed: FailedAttempt | undefined;
+  /** Milliseconds to the next attempt; 0: now. Undefined: not before the specification changes. */
+  readonly retryInMs: number | undefined;
+  begin(about: A): Promise<Progress>;
+  /** Goes on with the attempt under way: sends its request again when it may not have been sent, else asks for its task. */
+  advance(): Promise<Progress>;
+  /** An attempt that ends before it is sent, since it is known to be refused. */
+  refuse(about: A, thrown: unknown): Progress;
+}
+
+export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
+  const { manager, generation } = options;
+  const { clock } = manager;
+  let failed: FailedAttempt | undefined;
+
+  function underway(): Attempt<A> {
+    const { attempt } = options.slot();
+    if (attempt === undefined) throw new ManagerError("unexpected_state", `${options.what} is not under way`);
+    return attempt;
+  }
+
+  async function send(): Promise<Progress> {
+    const attempt = underway();
+    let answer: Answer<A>;
+    try {
+      answer = await options.send(attempt.about);
+    } catch (thrown) {
+      options.signal.throwIfAborted();
+      return fail(attempt.about, thrown);
+    }
+    const { about } = answer;
+    if (answer.task === undefined || answer.task === "") return succeed(about);
+    options.keep({ ...options.slot(), attempt: { ...attempt, about, task: answer.task } });
+    await options.commit();
+    return "running";
+  }
+
+  async function poll(task: string): Promise<Progress> {
+    const attempt = underway();
+    let state: { readonly done: boolean; readonly error: string };
+    try {
+      state = await options.taskStatus(task);
+    } catch (thrown) {
+      if (!(thrown instanceof ProviderError && thrown.code === "NOT_FOUND")) throw thrown;
+      return resolveLost(attempt);
+    }
+    if (state.done) {
+      if (state.error === "") return succeed(attempt.about);
+      return fail(attempt.about, new ManagerError("task_failed", state.error));
+    }
+    const ageMs = clock.now() - attempt.startedAtMs;
+    if (ageMs < options.timeoutMs) return "running";
+    const seconds = Math.round(options.timeoutMs / 1000);
+    return fail(attempt.about, new ManagerError("task_timeout", `${options.what} did not end within ${seconds} s`));
+  }
+
+  /** The provider does not know the task: only the effect itself can tell. */
+  async function resolveLost({ about, startedAtMs }: Attempt<A>): Promise<Progress> {
+    const tookEffect = await options.tookEffect(about);
+    if (tookEffect === true) return succeed(about);
+    if (tookEffect === false) {
+      const message = `the provider forgot the task of ${options.what}, which had no effect`;
+      return fail(about, new ManagerError("task_lost", message));
+    }
+    options.keep({ ...options.slot(), attempt: { startedAtMs, about } });
+    return send();
+  }
+
+  function succeed(about: A): Progress {
+    options.keep({});
+    options.succeeded(about);
+    options.afterCommit(() => options.count("success", about, undefined));
+    return "succeeded";
+  }
+
+  function fail(about: A, thrown: unknown): Progress {
+    const error = classify(thrown);
+    const { failures: before, uncertain } = options.slot();
+    const now = { nowMs: clock.now(), generation };
+    let failures = nextFailure(before, now, manager.random);
+    if (options.retryDelayMs !== undefined) {
+      failures = { ...failures, retryAtMs: now.nowMs + options.retryDelayMs(failures.count) };
+    }
+    const unanswered = uncertain === true || (error.outcome === "error" && !wasNeverSent(thrown));
+    options.keep({ failures, ...(unanswered ? { uncertain: true } : {}) });
+    failed = { error, thrown };
+    options.afterCommit(() => {
+      countError(manager, error);
+      options.count(error.outcome, about, error);
+    });
+    return "failed";
+  }
+
+  return {
+    get failed() {
+      return failed;
+    },
+    get retryInMs() {
+      const { failures } = options.slot();
+      const count = countOf(failures, generation);
+      if (failures === undefined || count === 0) return 0;
+      if (count > (options.retries ?? Number.POSITIVE_INFINITY)) return undefined;
+      return Math.max(0, failures.retryAtMs - clock.now());
+    },
+    async begin(about) {
+      options.keep({ ...options.slot(), attempt: { startedAtMs: clock.now(), about } });
+      await options.commit();
+      return send();
+    },
+    async advance() {
+      const { task } = underway();
+      return task === undefined ? send() : poll(task);
+    },
+    refuse: fail,
+  };
+}

@@ -1,0 +1,29 @@
+import type { ProviderType } from "@almanac/catalog";
+import type { Provider } from "../api/provider.ts";
+import type { ManagerContext } from "../context.ts";
+import { ManagerError } from "../error.ts";
+import type { ProviderHandle } from "../provider/pool.ts";
+import { isServing, supportedType } from "../provider/supported.ts";
+import { NotYet } from "./not-yet.ts";
+
+/** A Provider that can be asked now. */
+export interface Peer {
+  readonly provider: Provider;
+  readonly handle: ProviderHandle;
+  readonly type: ProviderType;
+  readonly name: string;
+}
+
+/**
+ * The Provider `namespace/name`, ready to be asked.
+ *
+ * @throws ManagerError `dependency_not_found` or `unsupported_type`; NotYet while it is not healthy.
+ */
+export function servingPeer({ informers, pool }: Pick<ManagerContext, "informers" | "pool">, key: string): Peer {
+  const [namespace, name = ""] = key.split("/");
+  const provider = informers.providers.get(namespace, name);
+  if (provider === undefined) throw new ManagerError("dependency_not_found", `Provider ${key} does not exist`);
+  const type = supportedType(provider);
+  if (!isServing(provider)) throw new NotYet("ProviderNotReady", `Provider ${name} is not healthy`);
+  return { provider, handle: pool.get(provider), type, name };
+}
