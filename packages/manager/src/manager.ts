@@ -1,6 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { defaultTextMapGetter, ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import type { Context } from "@opentelemetry/api";
 import { virtrigaud } from "@almanac/catalog";
 import type { Kind } from "@almanac/catalog";
 import { createAsyncCleanup, systemClock } from "@almanac/core";
@@ -33,6 +31,7 @@ import { fieldManager } from "./provider/workload.ts";
 import { createResources, referenceKey } from "./resources.ts";
 import type { Resources } from "./resources.ts";
 import { journalAnnotation, traceAnnotation } from "./operation/session.ts";
+import { operationContext, operationLinks } from "./operation/trace.ts";
 import { readJournal } from "./virtual-machine/journal.ts";
 import { createMachineReconciler } from "./virtual-machine/reconciler.ts";
 import { referenceIndexers } from "./virtual-machine/references.ts";
@@ -222,6 +221,11 @@ function createControllers(
       instruments.virtrigaud_manager_reconcile_duration_seconds.record(durationSeconds, { kind });
     },
   });
+  /** Reconciles belong to the trace of the operation under way; all others link to that of the last one. */
+  const traced = <T extends KubeObject>(isUnderway: (object: T) => boolean) => ({
+    parentContext: (object: T) => (isUnderway(object) ? operationContext(telemetry, object) : undefined),
+    links: (object: T) => (isUnderway(object) ? [] : operationLinks(telemetry, object)),
+  });
   const changed: Predicate = or(
     generationChanged(),
     // What the manager writes itself is no news to it.
@@ -256,7 +260,7 @@ function createControllers(
     informer: informers.virtualMachines,
     predicates: [changed],
     reconcile: createMachineReconciler(manager),
-    parentContext: (vm) => operationContext(vm, telemetry),
+    ...traced((vm: VirtualMachine) => readJournal(vm).attempt !== undefined),
     backoff: { baseMs: 1_000, maxMs: 300_000 },
     watches: [
       watch(informers.providers, { map: users("provider"), predicates: [providerBecameUsable] }),
@@ -288,14 +292,6 @@ const providerBecameUsable: Predicate<Provider> = (event) => {
       object.status?.reportedCapabilities?.supportsReconfigureOnline
   );
 };
-
-/** The trace of the operation under way, which all its reconciles belong to. */
-function operationContext(vm: VirtualMachine, telemetry: Telemetry): Context | undefined {
-  const traceparent = vm.metadata.annotations?.[traceAnnotation];
-  if (traceparent === undefined || readJournal(vm).attempt === undefined) return undefined;
-  const context = telemetry.propagator.extract(ROOT_CONTEXT, { traceparent }, defaultTextMapGetter);
-  return trace.getSpanContext(context) === undefined ? undefined : context;
-}
 
 function observeQueues({ instruments }: ManagerContext, controllers: readonly Controller[]): Disposable {
   return instruments.virtrigaud_queue_depth.observe(

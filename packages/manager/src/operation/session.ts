@@ -8,7 +8,7 @@ import { statusPatch } from "../status-patch.ts";
 
 /** Annotation that keeps the journal of an object's operations. */
 export const journalAnnotation = "almanac.dev/operation";
-/** Annotation with the W3C trace context of the operation under way. */
+/** Annotation with the W3C trace context of the operation under way, or of the last one. */
 export const traceAnnotation = "almanac.dev/traceparent";
 /** With the value "true" an object is given up without asking its provider. */
 export const forceDeleteAnnotation = "virtrigaud.io/force-delete";
@@ -79,14 +79,15 @@ export function createSession<T extends Journalled, J>(
     const changed: Record<string, string | null> = {};
     const text = release ? null : kind.writeJournal(session.journal);
     if (text !== (known[journalAnnotation] ?? null)) changed[journalAnnotation] = text;
-    if (!release && mark !== undefined) {
-      // The operation's trace is that of the reconcile that began it.
-      if (mark !== before) {
-        const carrier: Record<string, string> = {};
-        manager.telemetry.propagator.inject(contexts.active(), carrier, defaultTextMapSetter);
-        changed[traceAnnotation] = carrier["traceparent"] ?? null;
-      }
-    } else if (known[traceAnnotation] !== undefined) changed[traceAnnotation] = null;
+    if (release) {
+      if (known[traceAnnotation] !== undefined) changed[traceAnnotation] = null;
+    } else if (mark !== undefined && mark !== before) {
+      // Who begins an operation commits in the context of its trace.
+      const carrier: Record<string, string> = {};
+      manager.telemetry.propagator.inject(contexts.active(), carrier, defaultTextMapSetter);
+      const traceparent = carrier["traceparent"] ?? null;
+      if (traceparent !== (known[traceAnnotation] ?? null)) changed[traceAnnotation] = traceparent;
+    }
     return changed;
   }
 

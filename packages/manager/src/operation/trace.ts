@@ -1,7 +1,6 @@
 import {
   context as contexts,
   defaultTextMapGetter,
-  defaultTextMapSetter,
   ROOT_CONTEXT,
   SpanStatusCode,
   trace,
@@ -17,11 +16,9 @@ type Tracing = Pick<Telemetry, "tracerProvider" | "propagator">;
 
 /** The trace of an operation that has just begun. */
 export interface OperationTrace {
-  /** In which the rest of this reconcile works on it. */
+  /** In which it is kept on its object and sent. */
   readonly context: Context;
-  /** To be kept on the object. Undefined: not traced. */
-  readonly traceparent: string | undefined;
-  /** The beginning is over: kept and sent, or not. */
+  /** To be ended when it is kept and sent, or could not be. */
   readonly span: Span;
 }
 
@@ -44,9 +41,7 @@ export function beginOperationTrace(
     operation.ownTrace ? trace.deleteSpan(active) : active,
   );
   const context = trace.setSpan(active, span);
-  const carrier: Record<string, string> = {};
-  tracing.propagator.inject(context, carrier, defaultTextMapSetter);
-  return { context, traceparent: carrier["traceparent"], span };
+  return { context, span };
 }
 
 /** The operation's context as kept on `object`; undefined when there is none. */

@@ -1,3 +1,5 @@
+import { context as contexts } from "@opentelemetry/api";
+import type { Context } from "@opentelemetry/api";
 import type { ProviderType } from "@almanac/catalog";
 import { ProviderError } from "@almanac/provider";
 import type { ReconcileContext } from "@almanac/controller";
@@ -7,12 +9,13 @@ import { countError } from "../context.ts";
 import type { ManagerContext } from "../context.ts";
 import { ManagerError, classify, wasNeverSent } from "../error.ts";
 import type { Classified } from "../error.ts";
+import { beginOperationTrace, endOperationTrace, operationContext, traceNote } from "../operation/trace.ts";
+import { nextFailure } from "../operation/pace.ts";
 import type { ProviderHandle } from "../provider/pool.ts";
 import type { Desired } from "./desired.ts";
 import { forgetFailures, taskField, taskOf } from "./journal.ts";
 import type { Attempt, Journal, Mutation } from "./journal.ts";
 import { countOperation } from "./measure.ts";
-import { nextFailure } from "./plan.ts";
 import type { Observed } from "./plan.ts";
 import { createRequest, powerRequest, powerStateOf, reconfigureRequest } from "./requests.ts";
 import type { Session } from "./session.ts";
@@ -41,6 +44,10 @@ export interface Operations {
   readonly pendingId: string | undefined;
   readonly failed: FailedAttempt | undefined;
   readonly reconfigured: StatusInput["reconfigured"];
+  /** Names the trace of the operation under way or last ended, for people; undefined without one. */
+  readonly traceNote: string | undefined;
+  /** Of the operation begun last in this reconcile, to which belongs what follows; the reconcile's until then. */
+  readonly traceContext: Context;
   /** Keeps the attempt on the object, then sends its request. */
   begin(attempt: Omit<Attempt, "startedAtMs" | "previousTask">): Promise<void>;
   /** Sends the request of the attempt under way again: whether it was sent is not known. */
@@ -72,6 +79,9 @@ export function createOperations(options: OperationsOptions): Operations {
   let pendingId: string | undefined;
   let failed: FailedAttempt | undefined;
   let reconfigured: StatusInput["reconfigured"];
+  const isContinued = session.journal.attempt !== undefined;
+  let operation = operationContext(manager.telemetry, session.vm);
+  let begun: Context | undefined;
 
   function keep(journal: Journal): void {
     session.journal = journal;
@@ -181,7 +191,11 @@ export function createOperations(options: OperationsOptions): Operations {
         keep({ ...cleared, ...applied });
         const at = timestamp(clock.now());
         reconfigured = {
-          condition: { status: "True", reason: "Reconfigured", message: "the machine has the wished shape" },
+          condition: {
+            status: "True",
+            reason: "Reconfigured",
+            message: ["the machine has the wished shape", traceNote(operation) ?? ""].join(" ").trim(),
+          },
           at,
         };
         break;
@@ -220,31 +234,40 @@ export function createOperations(options: OperationsOptions): Operations {
     if (attempt.operation === "Reconfigure") {
       reconfigured = { condition: { status: "False", reason: error.reason, message: error.message }, at: undefined };
     }
-    endAttempt(attempt, error.outcome);
-    session.afterCommit(() => {
-      countError(manager, error);
-      manager.events.record(session.vm, {
-        type: "Warning",
-        reason: `${attempt.operation}Failed`,
-        message: error.message,
-      });
-    });
+    endAttempt(attempt, error.outcome, error);
   }
 
-  function endAttempt(attempt: Attempt, outcome: "success" | "failure" | "error"): void {
+  function endAttempt(attempt: Attempt, outcome: "success" | "failure" | "error", error?: Classified): void {
     const { type, name } = options.peer();
-    const durationSeconds = Math.max(0, clock.now() - attempt.startedAtMs) / 1000;
+    const nowMs = clock.now();
+    const durationSeconds = Math.max(0, nowMs - attempt.startedAtMs) / 1000;
+    const inOperation = operation ?? contexts.active();
     task = undefined;
     operations.observed = undefined;
     session.afterCommit(() => {
-      countOperation(manager.instruments, {
-        operation: attempt.operation,
-        type,
-        provider: name,
+      const { operation: ended, startedAtMs } = attempt;
+      const result = endOperationTrace(manager.telemetry, {
+        name: ended,
+        startedAtMs,
+        nowMs,
         outcome,
-        durationSeconds,
+        error: error?.message,
+        context: inOperation,
       });
-      context.logger.info("An operation ended", { operation: attempt.operation, outcome, durationSeconds });
+      // The result is the exemplar of its bucket, and what is said of it carries the operation's id.
+      contexts.with(result, () => {
+        countOperation(manager.instruments, { operation: ended, type, provider: name, outcome, durationSeconds });
+        context.logger.info("An operation ended", { operation: ended, outcome, durationSeconds });
+        if (error === undefined) return;
+        countError(manager, error);
+        const note = traceNote(result);
+        manager.events.record(session.vm, {
+          type: "Warning",
+          reason: `${ended}Failed`,
+          message: error.message,
+          ...(note === undefined ? {} : { note }),
+        });
+      });
     });
   }
 
@@ -303,6 +326,12 @@ export function createOperations(options: OperationsOptions): Operations {
     get reconfigured() {
       return reconfigured;
     },
+    get traceNote() {
+      return traceNote(operation);
+    },
+    get traceContext() {
+      return begun ?? contexts.active();
+    },
     async begin(attempt) {
       // Throws while there is nobody to ask, which is no attempt either.
       options.peer();
@@ -314,9 +343,22 @@ export function createOperations(options: OperationsOptions): Operations {
         ...(previousTask === undefined || previousTask === "" ? {} : { previousTask }),
       };
       task = undefined;
-      keep({ ...session.journal, attempt: complete });
-      await session.commit();
-      await send(userData);
+      const ownTrace = isContinued || begun !== undefined;
+      const traced = beginOperationTrace(manager.telemetry, {
+        name: attempt.operation,
+        kind: "VirtualMachine",
+        ownTrace,
+      });
+      operation = begun = traced.context;
+      try {
+        keep({ ...session.journal, attempt: complete });
+        await contexts.with(traced.context, async () => {
+          await session.commit();
+          await send(userData);
+        });
+      } finally {
+        traced.span.end();
+      }
     },
     async resume() {
       options.peer();

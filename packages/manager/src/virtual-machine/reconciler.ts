@@ -1,3 +1,4 @@
+import { context as contexts } from "@opentelemetry/api";
 import { again, done, failure } from "@almanac/controller";
 import type { ReconcileContext, Request, Result } from "@almanac/controller";
 import { isKubeError } from "@almanac/kube";
@@ -8,17 +9,18 @@ import { countError } from "../context.ts";
 import type { ManagerContext } from "../context.ts";
 import { ManagerError, classify } from "../error.ts";
 import { ignoredMachineFields } from "../ignored-fields.ts";
+import { pollDelay } from "../operation/pace.ts";
+import { forceDeleteAnnotation } from "../operation/session.ts";
 import { isServing, supportedType } from "../provider/supported.ts";
 import { referenceKey } from "../resources.ts";
 import { desiredMachine } from "./desired.ts";
 import type { Desired } from "./desired.ts";
-import { forceDeleteAnnotation } from "../operation/session.ts";
 import { finalizer, taskOf } from "./journal.ts";
 import type { Journal } from "./journal.ts";
 import { countOperation } from "./measure.ts";
 import { createOperations } from "./operations.ts";
 import type { Operations, Peer } from "./operations.ts";
-import { afterObservation, plan, pollDelay } from "./plan.ts";
+import { afterObservation, plan } from "./plan.ts";
 import type { Observed, Step } from "./plan.ts";
 import { findReferences, findSources } from "./references.ts";
 import { createSession } from "./session.ts";
@@ -124,10 +126,11 @@ function createMachineReconcile(
         observed: operations.observed,
         reconfiguresOnline: provider?.status?.reportedCapabilities?.supportsReconfigureOnline !== false,
       });
-      const result = await take(step);
+      const result = await contexts.with(operations.traceContext, () => take(step));
       if (result !== undefined) return result;
       // What could not be carried out is not made better by asking for more.
-      if (operations.failed?.error.outcome === "error") return settle(again(manager.describeIntervalMs));
+      if (operations.failed?.error.outcome === "error")
+        return contexts.with(operations.traceContext, () => settle(again(manager.describeIntervalMs)));
     }
     throw new ManagerError("unexpected_state", `the machine was not at rest after ${mostSteps} steps`);
   }
@@ -283,6 +286,7 @@ function createMachineReconcile(
       problem: cause,
       ignored: ignoredMachineFields(vm, findSources(vm, informers)),
       reconfigured: operations.reconfigured,
+      traceNote: operations.traceNote,
       nowMs: clock.now(),
     });
     await session.writeStatus(status);
@@ -292,6 +296,7 @@ function createMachineReconcile(
         type: "Normal",
         reason: "Ready",
         message: `${ready.message} as ${session.journal.id}`,
+        ...(operations.traceNote === undefined ? {} : { note: operations.traceNote }),
       });
     }
   }
@@ -333,7 +338,7 @@ function createMachineReconcile(
     return again(longPauseMs);
   }
 
-  return { run, onError };
+  return { run, onError: (thrown) => contexts.with(operations.traceContext, () => onError(thrown)) };
 }
 
 /** Already kept, counted and said; only the controller needs to hear of it. */

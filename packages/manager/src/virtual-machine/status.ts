@@ -30,6 +30,8 @@ export interface StatusInput {
   /** How a reconfiguration ended in this reconcile, and when. */
   readonly reconfigured:
     { readonly condition: Omit<ConditionInput, "type">; readonly at: string | undefined } | undefined;
+  /** Names the trace of the operation under way. */
+  readonly traceNote: string | undefined;
   readonly nowMs: number;
 }
 
@@ -116,8 +118,12 @@ function readyCondition(input: StatusInput): Omit<ConditionInput, "type"> {
   const { journal, observed, desired, problem } = input;
   if (problem !== undefined) return { status: "False", reason: problem.reason, message: problem.message };
   if (journal.attempt !== undefined) {
-    const words = wordsOf(journal.attempt);
-    return { status: "False", ...words };
+    const { reason, message } = wordsOf(journal.attempt);
+    return {
+      status: "False",
+      reason,
+      message: input.traceNote === undefined ? message : `${message} ${input.traceNote}`,
+    };
   }
   if (isAsWished(journal, desired, observed)) {
     return observed?.power === "On"
