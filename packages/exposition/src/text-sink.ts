@@ -7,6 +7,22 @@ import { formatValue } from "./number.ts";
 /** No value takes more bytes. */
 export const valueBytes = 32;
 
+/** What the bucket lines of a family have in common. */
+export interface BucketLines {
+  /** `le`, its value and all that follows before the count, by bucket. */
+  readonly bounds: ByteTexts;
+  readonly buckets: number;
+  /** One text, the end of each line. */
+  readonly tail: ByteTexts;
+}
+
+/** Ends that some lines have instead, by bucket. */
+export interface LineEnds {
+  has(bucket: number): boolean;
+  write(bucket: number): void;
+}
+
+const lineFeed = 0x0a;
 const zero = 0x30;
 /** The two digits of 0 … 99, as 16-bit numbers whose bytes stand in the order of the digits. */
 const twoDigits = Uint16Array.from({ length: 100 }, (_, n) => zero + Math.floor(n / 10) + ((zero + (n % 10)) << 8));
@@ -118,29 +134,69 @@ export class TextSink {
   /** As `formatValue` has it. */
   value(value: number): void {
     const whole = value | 0;
-    if (whole !== value || whole < 0 || (whole === 0 && 1 / value < 0)) {
-      this.ascii(formatValue(value));
-      return;
-    }
-    const at = this.#at;
-    if (whole < 10) {
-      this.#bytes[at] = zero + whole;
-      this.#at = at + 1;
-      return;
-    }
-    let digits = 2;
-    for (let limit = 100; limit <= whole && digits < 10; limit *= 10) digits++;
+    if (whole !== value || whole < 0 || (whole === 0 && 1 / value < 0)) this.ascii(formatValue(value));
+    else this.#at = writeWhole(this.#bytes, this.#view, this.#at, whole);
+  }
+
+  /**
+   * The lines of a histogram's buckets. The first one's head has been written at `line`; the others are copies of it. Each goes on with its
+   * bound, the sum of the counts from `counts[from]` up to it, and its end. Returns the sum of all.
+   */
+  bucketLines(
+    line: number,
+    shape: BucketLines,
+    counts: Float64Array,
+    from: number,
+    ends: LineEnds | undefined,
+  ): number {
+    const { bounds, buckets, tail } = shape;
+    const bytes = this.#bytes;
     const view = this.#view;
-    let rest = whole;
-    let end = at + digits;
-    while (rest >= 100) {
-      const hundredth = (rest / 100) | 0;
-      view.setUint16((end -= 2), twoDigits[rest - hundredth * 100] as number, true);
-      rest = hundredth;
+    // Copies are written out here: of a page's time, a call of copyEights for each takes a sixth.
+    const { view: boundView, starts, lengths } = bounds;
+    const tailBytes = tail.lengths[0] as number;
+    let at = this.#at;
+    const head = at - line;
+    let seen = 0;
+    let last = 0;
+    let digits = 0;
+    for (let bucket = 0; bucket < buckets; bucket++) {
+      if (bucket > 0) {
+        for (let offset = 0; offset < head; offset += 8) {
+          view.setFloat64(at + offset, view.getFloat64(line + offset, true), true);
+        }
+        at += head;
+      }
+      const start = starts[bucket] as number;
+      const length = lengths[bucket] as number;
+      for (let offset = 0; offset < length; offset += 8) {
+        view.setFloat64(at + offset, boundView.getFloat64(start + offset, true), true);
+      }
+      at += length;
+      const count = counts[from + bucket] as number;
+      if (count === 0 && bucket > 0) {
+        copyEights(view, last, view, at, digits);
+      } else {
+        seen += count;
+        this.#at = at;
+        this.value(seen);
+        digits = this.#at - at;
+      }
+      last = at;
+      at += digits;
+      if (ends?.has(bucket) === true) {
+        this.#at = at;
+        ends.write(bucket);
+        at = this.#at;
+      } else if (tailBytes === 1) {
+        bytes[at++] = lineFeed;
+      } else {
+        copyEights(tail.view, 0, view, at, tailBytes);
+        at += tailBytes;
+      }
     }
-    if (rest >= 10) view.setUint16(end - 2, twoDigits[rest] as number, true);
-    else this.#bytes[end - 1] = zero + rest;
-    this.#at = at + digits;
+    this.#at = at;
+    return seen;
   }
 
   /** Chunks that are full since the last call. */
@@ -162,4 +218,23 @@ function copyEights(from: DataView, start: number, to: DataView, at: number, len
   for (let offset = 0; offset < length; offset += 8) {
     to.setFloat64(at + offset, from.getFloat64(start + offset, true), true);
   }
+}
+
+function writeWhole(bytes: Buffer, view: DataView, at: number, whole: number): number {
+  if (whole < 10) {
+    bytes[at] = zero + whole;
+    return at + 1;
+  }
+  let digits = 2;
+  for (let limit = 100; limit <= whole && digits < 10; limit *= 10) digits++;
+  let rest = whole;
+  let end = at + digits;
+  while (rest >= 100) {
+    const hundredth = (rest / 100) | 0;
+    view.setUint16((end -= 2), twoDigits[rest - hundredth * 100] as number, true);
+    rest = hundredth;
+  }
+  if (rest >= 10) view.setUint16(end - 2, twoDigits[rest] as number, true);
+  else bytes[end - 1] = zero + rest;
+  return at + digits;
 }

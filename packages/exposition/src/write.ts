@@ -7,7 +7,7 @@ import type { Block, Family } from "./family.ts";
 import { escapeHelp, escapeLabel } from "./label.ts";
 import { isClassicName } from "./naming.ts";
 import { formatBound } from "./number.ts";
-import { TextSink, valueBytes } from "./text-sink.ts";
+import { TextSink, valueBytes, type LineEnds } from "./text-sink.ts";
 import { exemplarBytes, exemplarWriter } from "./write-exemplar.ts";
 
 /** What a page is written in, without its version. */
@@ -221,8 +221,13 @@ function histogramWriter(
   // A sum that may fall is no counter: OpenMetrics forbids it with negative bounds, and the count comes with the sum or not at all.
   const mayFall = openMetrics && (boundaries[0] ?? 0) < 0;
 
+  const shape = { bounds, buckets, tail };
   const byBucket: (Exemplar | undefined)[] = [];
   const writeExemplar = exemplarWriter(sink, options);
+  const exemplarEnds: LineEnds = {
+    has: (bucket) => byBucket[bucket] !== undefined,
+    write: (bucket) => writeExemplar(byBucket[bucket] as Exemplar),
+  };
   return (row, counts, from, sum, exemplars) => {
     const labelBytes = labels.lengths[row] as number;
     let bytes = (buckets + 2) * (lineBytes + labelBytes);
@@ -237,26 +242,7 @@ function histogramWriter(
       sink.copy(labels, row);
       sink.byte(comma);
     }
-    const lineHead = sink.position - line;
-    let seen = 0;
-    let value = 0;
-    let digits = 0;
-    for (let bucket = 0; bucket < buckets; bucket++) {
-      if (bucket > 0) sink.repeat(line, lineHead);
-      sink.copy(bounds, bucket);
-      const count = counts[from + bucket] as number;
-      const at = sink.position;
-      if (count === 0 && bucket > 0) {
-        sink.repeat(value, digits);
-      } else {
-        sink.value((seen += count));
-        digits = sink.position - at;
-      }
-      value = at;
-      const exemplar = exemplars === undefined ? undefined : byBucket[bucket];
-      if (exemplar === undefined) sink.copy(tail, 0);
-      else writeExemplar(exemplar);
-    }
+    const seen = sink.bucketLines(line, shape, counts, from, exemplars === undefined ? undefined : exemplarEnds);
     const summed = sum !== undefined && (!openMetrics || (!mayFall && sum >= 0));
     if (summed) {
       writeHeadOf(sink, sumHead, labels, row);
@@ -265,7 +251,7 @@ function histogramWriter(
     }
     if (!summed && openMetrics) return;
     writeHeadOf(sink, countHead, labels, row);
-    sink.repeat(value, digits);
+    sink.value(seen);
     sink.copy(tail, 0);
   };
 }

@@ -5,10 +5,11 @@ import { ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
 import type { Attributes, Context, MeterProvider } from "@opentelemetry/api";
 import { MeterProvider as OfficialProvider } from "@opentelemetry/sdk-metrics";
 import type { IMetricReader, ViewOptions } from "@opentelemetry/sdk-metrics";
+import * as prometheusIo from "@prometheus-io/client";
 import prometheus from "prom-client";
 import { bucketBounds, createLabels, labelKeys } from "../metrics/labels.ts";
 
-export type SubjectName = "ours" | "oursOpenMetrics" | "oursWithExemplars" | "official" | "prometheus";
+export type SubjectName = "ours" | "oursOpenMetrics" | "oursWithExemplars" | "official" | "prometheus" | "prometheusIo";
 
 /** Somebody who holds as many counters and histograms and writes pages of them. */
 export interface Subject {
@@ -27,6 +28,20 @@ const openMetrics = "application/openmetrics-text;version=1.0.0";
 const durations = [0.003, 0.2, 40];
 /** Another value in the same bucket. */
 const moved = (value: number, round: number): number => value * (1 + round / 1e3);
+/** Series count differently, so that their counts differ in their digits. */
+const times = (index: number): number => 1 + (index % 3);
+
+/** What the pages have to show after so many rounds. */
+export function recorded(size: number, rounds: number): { readonly added: number; readonly counted: number } {
+  let added = 0;
+  let counted = 0;
+  for (let index = 0; index < size; index++) {
+    added += (index + 0.5) * rounds;
+    counted += times(index) * durations.length * rounds;
+  }
+  return { added, counted };
+}
+
 const sampled = trace.setSpanContext(ROOT_CONTEXT, {
   traceId: "0af7651916cd43dd8448eb211c80319c",
   spanId: "b7ad6b7169203331",
@@ -46,6 +61,8 @@ export async function openSubject(name: SubjectName, size: number): Promise<Subj
       return openOfficial(labels);
     case "prometheus":
       return openPrometheus(labels);
+    case "prometheusIo":
+      return openPrometheusIo(labels);
   }
 }
 
@@ -71,7 +88,9 @@ function recorder(provider: MeterProvider, labels: readonly Attributes[], contex
   return (round) => {
     for (const [index, attributes] of labels.entries()) {
       counter.add(index + 0.5, attributes);
-      for (const value of durations) histogram.record(moved(value, round), attributes, context);
+      for (let time = times(index); time > 0; time--) {
+        for (const value of durations) histogram.record(moved(value, round), attributes, context);
+      }
     }
   };
 }
@@ -109,6 +128,23 @@ function openPrometheus(labels: readonly LabelObject[]): Subject {
   const common = { help: "bench", labelNames: labelKeys, registers: [registry] };
   const counter = new prometheus.Counter({ ...common, name: "bench_operations_total" });
   const histogram = new prometheus.Histogram({ ...common, name: "bench_duration_seconds", buckets: bucketBounds });
+  return openRegistry(labels, registry, counter, histogram);
+}
+
+function openPrometheusIo(labels: readonly LabelObject[]): Subject {
+  const registry = new prometheusIo.Registry();
+  const common = { help: "bench", labelNames: [...labelKeys], registers: [registry] };
+  const counter = new prometheusIo.Counter({ ...common, name: "bench_operations_total" });
+  const histogram = new prometheusIo.Histogram({ ...common, name: "bench_duration_seconds", buckets: bucketBounds });
+  return openRegistry(labels, registry, counter, histogram);
+}
+
+function openRegistry(
+  labels: readonly LabelObject[],
+  registry: { metrics(): Promise<string> },
+  counter: { inc(labels: LabelObject, value: number): void },
+  histogram: { observe(labels: LabelObject, value: number): void },
+): Subject {
   const render: Subject["render"] = async () => ({ chunks: [Buffer.from(await registry.metrics())] });
   return {
     slow: true,
@@ -116,7 +152,9 @@ function openPrometheus(labels: readonly LabelObject[]): Subject {
     change: (round) => {
       for (const [index, set] of labels.entries()) {
         counter.inc(set, index + 0.5);
-        for (const value of durations) histogram.observe(set, moved(value, round));
+        for (let time = times(index); time > 0; time--) {
+          for (const value of durations) histogram.observe(set, moved(value, round));
+        }
       }
     },
     answer: (_request, response) => {
