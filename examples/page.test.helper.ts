@@ -6,10 +6,13 @@ import type { ParsedPage } from "@almanac/exposition";
 
 const run = promisify(execFile);
 
-/** Runs an example to its end and returns what it prints, which for most is a page. */
-export async function printed(example: string): Promise<string> {
+/** Runs an example to its end, with further variables, and returns what it prints, which for most is a page. */
+export async function printed(example: string, variables: Readonly<Record<string, string>> = {}): Promise<string> {
   const file = fileURLToPath(new URL(example, import.meta.url));
-  const { stdout } = await run(process.execPath, ["-C", "source", file], { timeout: 30_000 });
+  const { stdout } = await run(process.execPath, ["-C", "source", file], {
+    timeout: 30_000,
+    env: { ...process.env, ...variables },
+  });
   return `${stdout.trim()}\n`;
 }
 

@@ -1,3 +1,7 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { anyValue, defineCatalog, oneOf, stack } from "@almanac/catalog";
 import { createPrometheusReader, parsePage } from "@almanac/exposition";
 import { createInstruments, createMeterProvider } from "@almanac/metrics";
@@ -59,6 +63,28 @@ describe("moving from prom-client", () => {
     expect(sample).toBe("shop_order_duration_seconds_bucket");
     expect(`trace ${exemplar?.labels.get("trace_id")}`).toBe(first);
     expect(exemplar?.value).toBe(0.3);
+  });
+});
+
+describe("an endpoint in the environment", () => {
+  it("gets the metrics with their exemplars, without a change of the code", async () => {
+    const messages: string[] = [];
+    await using receiver = createServer((request, response) => {
+      void text(request).then((message) => {
+        if (request.url === "/v1/metrics") messages.push(message);
+        response.setHeader("content-type", "application/json").end("{}");
+      });
+    }).listen(0, "127.0.0.1");
+    await once(receiver, "listening");
+    const { port } = receiver.address() as AddressInfo;
+    const page = await printed("with-exemplars.ts", {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+    });
+    const trace = /^trace ([0-9a-f]{32})$/m.exec(page)?.[1];
+    expect(trace).toBeDefined();
+    expect(messages.join()).toContain('"name":"shop_order_duration_seconds"');
+    expect(messages.join()).toContain(`"traceId":"${trace}"`);
   });
 });
 

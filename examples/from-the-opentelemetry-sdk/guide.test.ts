@@ -99,6 +99,18 @@ describe("names and labels as they were", () => {
   });
 });
 
+describe("a push", () => {
+  it("has the exemplar of a measurement in a sampled span", async () => {
+    const [message = "", ...more] = (await printed(`${folder}/push.ts`)).trim().split("\n");
+    expect(more).toEqual([]);
+    const sent: unknown = JSON.parse(message);
+    const exemplar = { asDouble: 0.3, traceId: expect.stringMatching(/^[0-9a-f]{32}$/) };
+    const point = { count: "1", exemplars: [expect.objectContaining(exemplar)] };
+    const metric = { name: "shop.order.duration", unit: "s", histogram: { dataPoints: [point] } };
+    expect(sent).toMatchObject({ resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] });
+  });
+});
+
 describe("official readers and exporters", () => {
   it("work on the engine, beside a page", async () => {
     const pushed = new InMemoryMetricExporter(AggregationTemporality.DELTA);
