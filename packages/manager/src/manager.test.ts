@@ -1,219 +1,30 @@
-// One file, since all its stories share the world they play in, and a helper that starts servers has no place in the published sources.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { connect, createServer, type AddressInfo, type Socket } from "node:net";
-import { tmpdir } from "node:os";
+import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { createApiServer, type ApiServer } from "@almanac/apiserver";
-import { virtrigaud } from "@almanac/catalog";
 import type { LogFields, Logger } from "@almanac/core";
-import { bearerToken, createKubeClient, type KubeClient } from "@almanac/kube";
 import { createProviderClient } from "@almanac/provider";
-import {
-  startMockProvider,
-  type JournalLine,
-  type MockProvider,
-  type MockProviderOptions,
-} from "@almanac/provider-mock";
-import { createNoopTelemetry, startTelemetry, type Telemetry } from "@almanac/telemetry";
+import type { JournalLine } from "@almanac/provider-mock";
+import { createNoopTelemetry } from "@almanac/telemetry";
 import { createTestPki, writeTestCertificate } from "@almanac/testkit";
 import { afterEach, describe, expect, it } from "vitest";
-import { customResourceDefinitions } from "./api/kinds.ts";
-import type { Provider } from "./api/provider.ts";
 import type { VirtualMachine } from "./api/virtual-machine.ts";
-import { startManager, type Manager, type ManagerOptions } from "./manager.ts";
-import { createResources, type Resources } from "./resources.ts";
+import { startManager } from "./manager.ts";
+import {
+  clientOf,
+  closedAddress,
+  closeWorlds,
+  condition,
+  createWorld,
+  effects,
+  eventsOf,
+  isCurrent,
+  isReady,
+  startProxy,
+  until,
+  untilReady,
+} from "./world.test.support.ts";
 
-const closing: (() => Promise<unknown> | void)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
-});
-
-interface World {
-  readonly api: ApiServer;
-  readonly kube: KubeClient;
-  readonly resources: Resources;
-  readonly telemetry: Telemetry;
-  readonly folder: string;
-  /** `method path` of every write the API server took. */
-  readonly writes: string[];
-  /** Address of the Provider `default/NAME`. */
-  readonly endpoints: Map<string, string>;
-  startMock(name: string, options?: Partial<MockProviderOptions>): Promise<MockProvider>;
-  startManager(options?: Partial<ManagerOptions>): Promise<Manager>;
-  addProvider(name: string, spec?: Partial<Provider["spec"]>, namespace?: string): Promise<void>;
-  addMachine(name: string, spec?: Partial<VirtualMachine["spec"]>, namespace?: string): Promise<void>;
-  provider(name: string): Provider | undefined;
-  machine(name: string, namespace?: string): VirtualMachine | undefined;
-  journal(name: string): JournalLine[];
-  /** Samples other than 0 of the manager's page, by their label values in the order of the catalog. */
-  samples(family: string): Promise<Record<string, number>>;
-}
-
-/** An API server with the definitions, a class and an image; everything else is the test's. */
-async function createWorld(options: { readonly retireAfterMs?: number } = {}): Promise<World> {
-  const folder = mkdtempSync(join(tmpdir(), "manager-"));
-  closing.push(() => rmSync(folder, { recursive: true, force: true }));
-  const writes: string[] = [];
-  const api = await createApiServer({
-    onRequest: ({ method, path }) => void (method === "GET" || writes.push(`${method} ${path}`)),
-  });
-  closing.push(() => api.close());
-  const kube = clientOf(api.url, api.token);
-  const telemetry = await startTelemetry({
-    serviceName: "virtrigaud-manager",
-    owner: "manager",
-    catalogs: [virtrigaud],
-    metrics: {},
-    logs: { level: "error", destination: process.stderr },
-    env: {},
-    ...options,
-  });
-  closing.push(() => telemetry.shutdown());
-  const resources = createResources(kube);
-  for (const body of customResourceDefinitions()) {
-    await kube.request({ method: "POST", path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body });
-  }
-  await resources.vmClasses.create({
-    metadata: { name: "small", namespace: "default" },
-    spec: { cpu: 1, memory: "1Gi" },
-  } as never);
-  await resources.vmImages.create({
-    metadata: { name: "linux", namespace: "default" },
-    spec: { source: { libvirt: { url: "https://images.example/linux.img" } } },
-  } as never);
-  const endpoints = new Map<string, string>();
-
-  return {
-    api,
-    kube,
-    resources,
-    telemetry,
-    folder,
-    writes,
-    endpoints,
-    async startMock(name, options = {}) {
-      const mockTelemetry = createNoopTelemetry();
-      const mock = await startMockProvider({
-        providerType: "mock",
-        providerName: name,
-        port: 0,
-        tls: "insecure",
-        telemetry: mockTelemetry,
-        stateDir: join(folder, name),
-        drainMs: 100,
-        ...options,
-      });
-      closing.push(() => mock.shutdown());
-      endpoints.set(`default/${name}`, mock.address);
-      return mock;
-    },
-    async startManager(options = {}) {
-      const manager = await startManager({
-        kube,
-        telemetry,
-        tls: "insecure",
-        providerEndpoint: (key) => endpoints.get(key),
-        describeIntervalMs: 60_000,
-        random: () => 0,
-        drainMs: 1_000,
-        ...options,
-      });
-      closing.push(() => manager.stop());
-      return manager;
-    },
-    async addProvider(name, spec = {}, namespace = "default") {
-      await resources.providers.create({
-        metadata: { name, namespace },
-        spec: {
-          type: "mock",
-          endpoint: "mock:///",
-          credentialSecretRef: { name: "credentials" },
-          healthCheck: { interval: "300ms", timeout: "2s" },
-          runtime: { image: "almanac/provider-mock:0.1.0", service: { tls: { enabled: false } } },
-          ...spec,
-        },
-      } as never);
-    },
-    async addMachine(name, spec = {}, namespace = "default") {
-      await resources.virtualMachines.create({
-        metadata: { name, namespace },
-        spec: {
-          providerRef: { name: "lab", namespace: "default" },
-          classRef: { name: "small", namespace: "default" },
-          imageRef: { name: "linux", namespace: "default" },
-          ...spec,
-        },
-      } as never);
-    },
-    provider: (name) => api.store.get("providers.infra.virtrigaud.io", "default", name) as never,
-    machine: (name, namespace = "default") =>
-      api.store.get("virtualmachines.infra.virtrigaud.io", namespace, name) as never,
-    journal(name) {
-      const text = readFileSync(join(folder, name, "journal.jsonl"), "utf8").trim();
-      return text === "" ? [] : text.split("\n").map((line) => JSON.parse(line) as JournalLine);
-    },
-    async samples(family) {
-      const page = await (await fetch(`${telemetry.metricsUrl}/metrics`)).text();
-      const found: Record<string, number> = {};
-      for (const [, labels = "", value] of page.matchAll(new RegExp(`^${family}(?:\\{(.*)\\})? (\\S+)$`, "gm"))) {
-        if (Number(value) === 0) continue;
-        const values = Object.fromEntries(
-          [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", text]) => [key, text]),
-        ) as Record<string, string>;
-        const keys = Object.keys(virtrigaud.families[family as keyof typeof virtrigaud.families]?.labels ?? values);
-        found[keys.map((key) => values[key]).join(" ")] = Number(value);
-      }
-      return found;
-    },
-  };
-}
-
-function clientOf(server: string, token: string): KubeClient {
-  const kube = createKubeClient({ server, auth: bearerToken(token) }, { userAgent: "virtrigaud-manager/test" });
-  closing.push(() => kube[Symbol.dispose]());
-  return kube;
-}
-
-/** Resolves with the first truthy answer. */
-async function until<T>(what: string, ask: () => T | Promise<T>, timeoutMs = 10_000): Promise<NonNullable<T>> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const answer = await ask();
-    if (answer) return answer;
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await wait(5);
-  }
-}
-
-interface Conditioned {
-  readonly status?: { readonly conditions?: { type: string; status: string; reason: string; message: string }[] };
-}
-
-function condition(object: Conditioned | undefined, type: string) {
-  return object?.status?.conditions?.find((candidate) => candidate.type === type);
-}
-
-function isReady(object: Conditioned | undefined): boolean {
-  return condition(object, "Ready")?.status === "True";
-}
-
-/** A machine that is as wished and whose status is about its present specification. */
-function isCurrent(machine: VirtualMachine | undefined): boolean {
-  return isReady(machine) && machine?.status?.observedGeneration === machine?.metadata.generation;
-}
-
-async function untilReady(world: World, name: string, namespace = "default"): Promise<VirtualMachine> {
-  await until(`${name} ready`, () => isCurrent(world.machine(name, namespace)));
-  return world.machine(name, namespace) as VirtualMachine;
-}
-
-function effects(world: World, provider: string): string[] {
-  return world
-    .journal(provider)
-    .filter(({ kind }) => kind === "effect")
-    .map(({ method }) => method);
-}
+afterEach(closeWorlds);
 
 describe("startManager", () => {
   it("makes a machine over mutual TLS, powers it on and finds its address", async () => {
@@ -777,15 +588,6 @@ describe("startManager", () => {
   });
 });
 
-/** An address of this machine at which nothing listens. */
-async function closedAddress(): Promise<string> {
-  const reserved = createServer().listen(0, "127.0.0.1");
-  await until("listening", () => reserved.listening);
-  const { port } = reserved.address() as AddressInfo;
-  await new Promise((resolve) => reserved.close(resolve));
-  return `127.0.0.1:${port}`;
-}
-
 interface LogLine {
   readonly level: keyof Logger;
   readonly message: string;
@@ -803,39 +605,4 @@ function loggerInto(lines: LogLine[]): Logger {
     child: () => logger,
   };
   return logger;
-}
-
-interface EventRead {
-  readonly involvedObject: { readonly name: string };
-  readonly type: string;
-  readonly reason: string;
-}
-
-function eventsOf(world: World, name: string): EventRead[] {
-  const all = world.api.store.list("events") as unknown as EventRead[];
-  return all.filter(({ involvedObject }) => involvedObject.name === name);
-}
-
-/** Passes bytes on to the API server until it is cut: then every connection breaks, and none is taken. */
-async function startProxy(port: number): Promise<{ readonly url: string; cut(): void }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = connect(port, "127.0.0.1");
-    for (const [socket, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(socket);
-      socket.pipe(other);
-      socket.on("error", () => other.destroy());
-      socket.on("close", () => void (sockets.delete(socket), other.destroy()));
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const cut = (): void => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  };
-  closing.push(cut);
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cut };
 }
