@@ -15,6 +15,7 @@ import { formats } from "./scenarios/formats.ts";
 import { kills } from "./scenarios/kills.ts";
 import { pack } from "./scenarios/pack.ts";
 import { pipeline } from "./scenarios/pipeline.ts";
+import { push } from "./scenarios/push.ts";
 import { untilReady } from "./scenarios/until-ready.ts";
 
 /** One scenario: gets a folder of its own and reports its checks. What it throws itself counts as one failed check. */
@@ -27,6 +28,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   "until-ready": untilReady,
   pipeline,
   formats,
+  push,
   kills,
   "bad-input": badInput,
   pack,

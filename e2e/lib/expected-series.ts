@@ -70,7 +70,7 @@ export interface ExpectExemplarsOptions extends ExpectOptions {
   readonly traceIds: Readonly<Record<string, readonly (string | null)[]>>;
 }
 
-/** The exemplars that must be stored: of counters the sampled one, of classic histograms the last sampled one per bucket, else all. */
+/** The exemplars that must be stored: of sums the sampled one, of classic histograms the last sampled one per bucket, else all. */
 export function expectExemplars(plan: readonly PlannedInstrument[], options: ExpectExemplarsOptions): Set<string> {
   const { renaming, exponential, carries, traceIds } = options;
   const exemplars = new Map<string, string>();
@@ -81,12 +81,10 @@ export function expectExemplars(plan: readonly PlannedInstrument[], options: Exp
         if (measurement.within !== "sampled") continue;
         const traceId = traceIds[planned.name]?.[planned.measurements.indexOf(measurement)] ?? "(none)";
         const isNative = planned.kind === "exponential" && exponential === "native";
-        const isCounter = planned.kind === "counter";
+        const isSum = planned.kind === "counter" || planned.kind === "upDownCounter";
         const bound = (planned.bounds ?? []).find((candidate) => measurement.value <= candidate) ?? Infinity;
         const series =
-          isNative || isCounter
-            ? seriesKey(name, labels)
-            : seriesKey(`${name}_bucket`, { ...labels, le: String(bound) });
+          isNative || isSum ? seriesKey(name, labels) : seriesKey(`${name}_bucket`, { ...labels, le: String(bound) });
         // A native histogram keeps one after the other, the rest have one place per series.
         exemplars.set(isNative ? `${series} ${traceId}` : series, exemplarKey(series, measurement.value, traceId));
       }

@@ -27,3 +27,12 @@ export const values: Renaming = escaped((character, classic) => {
   if (character === "_") return "__";
   return classic ? character : `_${(character.codePointAt(0) ?? 0).toString(16)}_`;
 }, "U__");
+
+/**
+ * Names as the Collector's Prometheus exporter has them with `UnderscoreEscapingWithoutSuffixes`: the parts between other characters
+ * joined by `_`, in labels a `_` for each of them.
+ */
+export const collected: Renaming = {
+  family: (name) => name.match(/[a-zA-Z0-9:]+/g)?.join("_") ?? "",
+  label: (key) => underscores.label(key),
+};

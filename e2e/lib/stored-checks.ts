@@ -12,10 +12,14 @@ const arrivalTimeoutMs = 20_000;
 export interface Route extends ExpectOptions {
   /** The label `job` of the series. */
   readonly job: string;
-  /** The type that Prometheus must have read of a family. */
-  readonly typeOf: (planned: PlannedInstrument) => string;
   /** Whether exemplars of an instrument survive. */
   readonly carries: (planned: PlannedInstrument) => boolean;
+}
+
+/** A route that is one scrape job of a page of the target's own. */
+export interface PageRoute extends Route {
+  /** The type that Prometheus must have read of a family. */
+  readonly typeOf: (planned: PlannedInstrument) => string;
 }
 
 /** Every series of the plan is stored with its value, and none besides. */
@@ -40,7 +44,7 @@ export function checkValues(report: Report, api: PrometheusApi, route: Route): P
 }
 
 /** Every family of the plan has its type and help text, and no other family is there. */
-export function checkTypes(report: Report, api: PrometheusApi, route: Route): Promise<void> {
+export function checkTypes(report: Report, api: PrometheusApi, route: PageRoute): Promise<void> {
   return report.check(`${route.job}: types and help texts`, async () => {
     const pages = await api.targetMetadata(route.job);
     const expected = new Map(

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Report } from "./report.ts";
 import type { TargetOptions, TargetReport } from "../targets/plan.ts";
 import { eventually, must } from "./report.ts";
 
@@ -12,6 +13,8 @@ const stopTimeoutMs = 10_000;
 export interface Target extends AsyncDisposable, TargetReport {
   /** Ends it as an orchestrator would, and gives its exit code; null when it had to be killed. */
   stop(): Promise<number | null>;
+  /** What it has printed besides its report: what OpenTelemetry's diagnostics had to say. */
+  complaints(): string[];
 }
 
 /** Starts the target and waits for its report. Its output lies in `folder`. */
@@ -38,15 +41,16 @@ export async function startTarget(folder: string, options: TargetOptions): Promi
   };
   try {
     const report = await eventually(() => {
-      const output = readFileSync(logFile, "utf8");
-      must(code === undefined, `the target ended with exit code ${code}:\n${output}`);
-      const line = output.split("\n").find((candidate) => candidate.startsWith("{") && candidate.endsWith("}"));
-      must(line !== undefined, `no report from the target yet:\n${output}`);
+      const lines = linesOf(logFile);
+      must(code === undefined, `the target ended with exit code ${code}:\n${lines.join("\n")}`);
+      const line = lines.find(isReport);
+      must(line !== undefined, `no report from the target yet:\n${lines.join("\n")}`);
       return JSON.parse(line) as TargetReport;
     }, readyTimeoutMs);
     return {
       ...report,
       stop,
+      complaints: () => linesOf(logFile).filter((line) => !isReport(line)),
       async [Symbol.asyncDispose]() {
         await stop();
       },
@@ -55,4 +59,24 @@ export async function startTarget(folder: string, options: TargetOptions): Promi
     await stop();
     throw error;
   }
+}
+
+/** Ends the target; it must have had nothing to complain of until then, and end cleanly. */
+export function checkQuietEnd(report: Report, target: Target): Promise<void> {
+  return report.check("the target had nothing to complain of and ends when it is told to", async () => {
+    const code = await target.stop();
+    const complaints = target.complaints();
+    must(complaints.length === 0, complaints.slice(0, 20).join("\n"));
+    must(code === 0, `exit code ${code}`);
+  });
+}
+
+function linesOf(file: string): string[] {
+  return readFileSync(file, "utf8")
+    .split("\n")
+    .filter((line) => line !== "");
+}
+
+function isReport(line: string): boolean {
+  return line.startsWith('{"metricsUrl"') && line.endsWith("}");
 }

@@ -6,8 +6,8 @@ import type { PrometheusApi } from "../lib/prometheus-api.ts";
 import { eventually, must } from "../lib/report.ts";
 import type { Report } from "../lib/report.ts";
 import { checkExemplars, checkTypes, checkValues } from "../lib/stored-checks.ts";
-import type { Route } from "../lib/stored-checks.ts";
-import { startTarget } from "../lib/target.ts";
+import type { PageRoute } from "../lib/stored-checks.ts";
+import { checkQuietEnd, startTarget } from "../lib/target.ts";
 import type { Scenario } from "../main.ts";
 import { startPrometheus } from "../peers/peers.ts";
 import { plan } from "../targets/plan.ts";
@@ -41,7 +41,7 @@ const asText = { exponential: "classic", typeOf: plainType, carries: nothing } a
 const asProtobuf = { renaming: underscores, typeOf: plainType, carries: inProtobuf } as const;
 
 /** One way of scraping the target. */
-interface Job extends Route {
+interface Job extends PageRoute {
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
@@ -110,10 +110,7 @@ export const formats: Scenario = {
     await metadataCheck(report, api);
     await nativeChecks(report, api);
     await customBucketsCheck(report, api);
-    await report.check("the target ends when it is told to", async () => {
-      const code = await target.stop();
-      must(code === 0, `exit code ${code}`);
-    });
+    await checkQuietEnd(report, target);
   },
 };
 

@@ -48,6 +48,7 @@ export const pipeline: Scenario = {
     await pageChecks(report, [...info.targets.map(({ metrics }) => metrics), collector.metricsUrl]);
     await traceChecks(report, jaeger, info, up.directory);
     await exemplarCheck(report, createPrometheusApi(direct.url), jaeger, "scraped");
+    await exemplarCheck(report, createPrometheusApi(pushed.url), jaeger, "pushed");
     await kubectlChecks(report, info, folder);
     await report.check("Ctrl-C ends everything and the exit code is 0", async () => {
       const code = await up.stop();

@@ -1,20 +1,22 @@
 /**
- * A program that records `plan.ts` and serves it on a page: `node -C source e2e/targets/formats.ts`. Prints a `TargetReport` and runs
- * until SIGTERM. Spans are the official SDK's, so exemplars come from where they come from in other people's programs.
+ * A program that records `plan.ts`, serves it on a page and pushes it over OTLP: `node -C source e2e/targets/formats.ts TARGET_OPTIONS`.
+ * Prints a `TargetReport` and runs until SIGTERM. Spans are the official SDK's, so exemplars come from where they come from in other people's programs.
  */
-import { context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { context, diag, DiagConsoleLogger, DiagLogLevel, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import type { Context, Tracer } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { resourceFromAttributes } from "@opentelemetry/resources";
-import { AggregationType } from "@opentelemetry/sdk-metrics";
+import { AggregationType, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import type { IMetricReader, ViewOptions } from "@opentelemetry/sdk-metrics";
 import { AlwaysOffSampler, AlwaysOnSampler, TracerProvider } from "@opentelemetry/sdk-trace";
 import type { Sampler } from "@opentelemetry/sdk-trace";
 import { catalogViews, liqo, virtrigaud } from "@almanac/catalog";
 import { createPrometheusReader, startMetricsServer } from "@almanac/exposition";
 import { createInstruments, createMeterProvider } from "@almanac/metrics";
+import type { EngineMeterProvider } from "@almanac/metrics";
+import { createOtlpMetricExporter } from "@almanac/telemetry";
 import { plan } from "./plan.ts";
-import type { Measurement, PlannedInstrument, TargetReport } from "./plan.ts";
+import type { Measurement, PlannedInstrument, Push, TargetOptions, TargetReport } from "./plan.ts";
 
 const catalogs = [virtrigaud, liqo];
 
@@ -34,8 +36,13 @@ const views: ViewOptions[] = [
 /** Makes one measurement, on every provider. */
 type Recorder = (measurement: Measurement) => void;
 
-/** Recorders by family name, on a provider of its own for this reader. */
-function createRecorders(service: string, reader: IMetricReader): ReadonlyMap<string, Recorder> {
+/** A provider for one reader, with its recorders by family name. */
+interface Destination {
+  readonly provider: EngineMeterProvider;
+  readonly recorders: ReadonlyMap<string, Recorder>;
+}
+
+function createDestination(service: string, reader: IMetricReader): Destination {
   const provider = createMeterProvider({
     resource: resourceFromAttributes({ "service.name": service, "service.instance.id": "e2e" }),
     readers: [reader],
@@ -82,7 +89,7 @@ function createRecorders(service: string, reader: IMetricReader): ReadonlyMap<st
       }
     }
   };
-  return new Map(plan.map((planned) => [planned.name, create(planned)]));
+  return { provider, recorders: new Map(plan.map((planned) => [planned.name, create(planned)])) };
 }
 
 type Recordable = (value: number, labels: object) => void;
@@ -106,16 +113,26 @@ function inSpan(within: Measurement["within"], name: string, body: () => void): 
   return span.spanContext().traceId;
 }
 
+function createPushReader({ protocol, url }: Push): IMetricReader {
+  const exporter = createOtlpMetricExporter({ protocol, url });
+  return new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 1_000, exportTimeoutMillis: 900 });
+}
+
+const { pushes } = JSON.parse(process.argv[2] ?? '{"pushes":[]}') as TargetOptions;
+diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN);
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
 const reader = createPrometheusReader({ catalogs, translationStrategy: "NoTranslation" });
-const destinations = [createRecorders("e2e-scraped", reader)];
+const destinations = [
+  createDestination("e2e-scraped", reader),
+  ...pushes.map((push) => createDestination(push.service, createPushReader(push))),
+];
 
 const begin = Date.now();
 const traceIds: Record<string, (string | null)[]> = {};
 for (const { name, measurements } of plan) {
   traceIds[name] = measurements.map((measurement) =>
     inSpan(measurement.within, `records ${name}`, () => {
-      for (const recorders of destinations) recorders.get(name)?.(measurement);
+      for (const { recorders } of destinations) recorders.get(name)?.(measurement);
     }),
   );
 }
@@ -123,4 +140,7 @@ const recordedMs = [begin, Date.now()] as const;
 const server = await startMetricsServer(reader);
 const report: TargetReport = { metricsUrl: `${server.url}/metrics`, traceIds, recordedMs };
 console.log(JSON.stringify(report));
-process.once("SIGTERM", () => void server.close());
+
+process.once("SIGTERM", () => {
+  void Promise.all([server.close(), ...destinations.map(({ provider }) => provider.shutdown())]);
+});
