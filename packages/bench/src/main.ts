@@ -8,6 +8,7 @@ import { benchConverge } from "./converge.ts";
 import { benchExposition } from "./exposition/exposition.ts";
 import { benchMetrics } from "./metrics/metrics.ts";
 import { chapter, isMissed, machine, page } from "./report.ts";
+import { benchOtlp } from "./otlp/otlp.ts";
 import { benchStart } from "./start.ts";
 import type { BenchResult, Progress } from "./result.ts";
 

@@ -23,6 +23,7 @@ export type { RenderedPage } from "./rendering.ts";
 export type { Scrape } from "./scrape.ts";
 export type { MetricsServer, MetricsServerOptions } from "./server.ts";
 export type { Format } from "./write.ts";
-export type { Access, ComparePassword, Refusal } from "./web/access.ts";
+export type { Access, Refusal } from "./web/access.ts";
+export type { ComparePassword } from "./web/compare-password.ts";
 export type { ClientAuth, TlsSettings } from "./web/tls-settings.ts";
 export type { WebConfig, WebConfigOptions, WebSettings } from "./web/web-config.ts";

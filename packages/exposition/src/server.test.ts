@@ -116,15 +116,16 @@ describe("startMetricsServer", () => {
   });
 
   it.each([
-    ["a length", "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"],
-    ["chunks", "GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"],
-    [
-      "an announced body",
-      "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n",
-    ],
-  ])("refuses a request with %s and closes the connection", async (_name, request) => {
+    ["a length", "Content-Length: 5\r\n\r\nhello"],
+    ["chunks", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"],
+    ["an announced body", "Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"],
+  ])("refuses a request with %s, whatever its method, and closes the connection", async (_name, rest) => {
     const { server } = await setUp();
-    expect(await exchange(server, request)).toMatch(/^HTTP\/1.1 413 /);
+    expect(await exchange(server, `GET /metrics HTTP/1.1\r\nHost: x\r\n${rest}`)).toMatch(/^HTTP\/1.1 413 /);
+    const answer = await exchange(server, `POST /metrics HTTP/1.1\r\nHost: x\r\n${rest}`);
+    expect(answer).toMatch(/^HTTP\/1.1 405 /);
+    expect(answer).toMatch(/^allow: GET, HEAD\r$/im);
+    expect(answer).toMatch(/^connection: close\r$/im);
   });
 
   it.each([

@@ -172,11 +172,11 @@ function createHandler(reader: PrometheusReader, options: HandlerOptions) {
     response.setHeader("cache-control", "no-store");
     response.setHeader("x-content-type-options", "nosniff");
     for (const [name, value] of webConfig?.settings.headers ?? []) response.setHeader(name, value);
-    if (hasBody(request)) {
+    const body = hasBody(request);
+    if (body) {
       // The rest of the body would be read as the next request.
       response.setHeader("connection", "close");
       response.once("finish", () => request.socket.destroySoon());
-      return send(response, 413, plain, "a request here has no body\n");
     }
     const refusal = await webConfig?.settings.access.check(request);
     if (refusal !== undefined) {
@@ -191,6 +191,7 @@ function createHandler(reader: PrometheusReader, options: HandlerOptions) {
       response.setHeader("allow", "GET, HEAD");
       return send(response, 405, plain, "only GET and HEAD are answered\n");
     }
+    if (body) return send(response, 413, plain, "a request here has no body\n");
     if (path === "/metrics") return await answerScrape(reader, request, response, { onScrape, logger, clock });
     if (path === "/healthz") return await probe(health?.liveness, response);
     if (path === "/readyz") return await probe(health?.readiness, response);

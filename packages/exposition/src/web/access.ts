@@ -1,9 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Clock } from "@almanac/core";
-
-/** Compares a password with a bcrypt hash, e.g. `bcryptjs`' `compare`. */
-export type ComparePassword = (password: string, hash: string) => Promise<boolean>;
+import type { ComparePassword } from "./compare-password.ts";
 
 export interface AccessRules {
   /** bcrypt hashes by user. */
@@ -26,7 +24,7 @@ export interface Access {
   check(request: IncomingMessage): Promise<Refusal | undefined>;
 }
 
-/** Answers kept, right and wrong ones, because a comparison takes about a tenth of a second of CPU on purpose. */
+/** Right and wrong answers kept, of each so many, because a comparison takes about a tenth of a second of CPU on purpose. */
 const maxRemembered = 100;
 /** Comparisons that may wait for one another; more are turned away, so that guessing cannot fill the CPU and the memory. */
 const maxWaiting = 16;
@@ -35,7 +33,9 @@ const nobody = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
 
 export function createAccess(rules: AccessRules, compare: ComparePassword, clock: Clock): Access {
   const { users, tokens, rate } = rules;
-  const remembered = new Map<string, Promise<boolean>>();
+  // Apart, so that no guessing makes a right one forgotten.
+  const right = new Set<string>();
+  const others = new Map<string, Promise<boolean>>();
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
   let allowance = rate?.burst ?? 0;
@@ -52,11 +52,12 @@ export function createAccess(rules: AccessRules, compare: ComparePassword, clock
   }
 
   /** One comparison after the other. `undefined` when too many wait. */
-  function isPassword(user: string, password: string): Promise<boolean> | undefined {
+  function isPassword(user: string, password: string): Promise<boolean> | boolean | undefined {
     const known = users.get(user);
     const hash = known ?? nobody;
     const key = digest(JSON.stringify([user, hash, password])).toString("base64");
-    const before = remembered.get(key);
+    if (right.has(key)) return true;
+    const before = others.get(key);
     if (before !== undefined) return before;
     if (waiting >= maxWaiting) return undefined;
     waiting++;
@@ -65,10 +66,18 @@ export function createAccess(rules: AccessRules, compare: ComparePassword, clock
       .then((same) => same && known !== undefined)
       .finally(() => waiting--);
     last = answer.catch(() => undefined);
-    if (remembered.size >= maxRemembered) remembered.delete(remembered.keys().next().value ?? "");
-    remembered.set(key, answer);
-    // What could not be compared may be asked again.
-    answer.catch(() => remembered.delete(key));
+    keepAtMost(others, maxRemembered - 1);
+    others.set(key, answer);
+    answer.then(
+      (same) => {
+        if (!same) return;
+        others.delete(key);
+        keepAtMost(right, maxRemembered - 1);
+        right.add(key);
+      },
+      // What could not be compared may be asked again.
+      () => others.delete(key),
+    );
     return answer;
   }
 
@@ -84,16 +93,24 @@ export function createAccess(rules: AccessRules, compare: ComparePassword, clock
       if (scheme === "basic" && users.size > 0) {
         const text = Buffer.from(credentials, "base64").toString();
         const colon = text.indexOf(":");
-        const right = colon < 0 ? false : isPassword(text.slice(0, colon), text.slice(colon + 1));
-        if (right === undefined) {
+        const same = colon < 0 ? false : isPassword(text.slice(0, colon), text.slice(colon + 1));
+        if (same === undefined) {
           return { status: 503, reason: "too many log-ins at once", headers: { "retry-after": "1" } };
         }
-        if (await right) return undefined;
+        if (await same) return undefined;
       }
       const schemes = [...(users.size > 0 ? ['Basic realm="metrics"'] : []), ...(tokens.length > 0 ? ["Bearer"] : [])];
       return { status: 401, reason: "unauthorized", headers: { "www-authenticate": schemes.join(", ") } };
     },
   };
+}
+
+/** Forgets the oldest. */
+function keepAtMost(kept: Set<string> | Map<string, unknown>, most: number): void {
+  for (const oldest of kept.keys()) {
+    if (kept.size <= most) return;
+    kept.delete(oldest);
+  }
 }
 
 function parseAuthorization(header: string | undefined): { readonly scheme: string; readonly credentials: string } {

@@ -15,7 +15,16 @@ export interface Fields {
   end(): void;
 }
 
-/** `place` names the mapping in errors, e.g. `tls_server_config.`. Values are never part of an error: they may be secrets. */
+/** A value of a field where nobody keeps a secret, for an error. */
+export function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+}
+
+/**
+ * `place` names the mapping in errors, e.g. `tls_server_config.`. Values are part of an error only where they have to be one of a few, or a
+ * number: others may be secrets.
+ */
 export function readFields(value: unknown, place: string, file: string): Fields {
   const error = (name: string, message: string): ExpositionError =>
     new ExpositionError("invalid_web_config", `${file}: ${place}${name} ${message}`);
@@ -38,13 +47,14 @@ export function readFields(value: unknown, place: string, file: string): Fields 
     },
     boolean(name) {
       const field = get(name);
-      if (field !== undefined && typeof field !== "boolean") throw error(name, "has to be true or false");
+      if (field !== undefined && typeof field !== "boolean")
+        throw error(name, `has to be true or false, not ${shown(field)}`);
       return field;
     },
     wholeNumber(name) {
       const field = get(name);
       if (field !== undefined && !(Number.isSafeInteger(field) && Number(field) >= 0)) {
-        throw error(name, "has to be a whole number from 0");
+        throw error(name, `has to be a whole number from 0, not ${shown(field)}`);
       }
       return field as number | undefined;
     },

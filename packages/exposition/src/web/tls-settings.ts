@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContextOptions, type SecureVersion } from "node:tls";
-import type { Fields } from "./fields.ts";
+import { shown, type Fields } from "./fields.ts";
 
 /** What the endpoint asks of clients' certificates. */
 export interface ClientAuth {
@@ -84,7 +84,10 @@ export async function readTlsSettings(
   if (key === undefined) throw fields.error("key_file", "is missing; TLS needs the certificate's key");
   const clientAuth = clientAuths[auth ?? "NoClientCert"];
   if (clientAuth === undefined) {
-    throw fields.error("client_auth_type", `has to be one of ${Object.keys(clientAuths).join(", ")}`);
+    throw fields.error(
+      "client_auth_type",
+      `has to be one of ${Object.keys(clientAuths).join(", ")}, not ${shown(auth)}`,
+    );
   }
   if (ca !== undefined && !clientAuth.request) {
     const message = "has no effect without client_auth_type; RequireAndVerifyClientCert lets in whom it has signed";
@@ -94,7 +97,8 @@ export async function readTlsSettings(
   if (allowedSans !== undefined && !clientAuth.require) {
     throw fields.error("client_allowed_sans", "needs client_auth_type RequireAndVerifyClientCert");
   }
-  if (minVersion > maxVersion) throw fields.error("min_version", "is above max_version");
+  if (minVersion > maxVersion)
+    throw fields.error("min_version", `(${minVersion}) is above max_version (${maxVersion}); lower it`);
   const context: SecureContextOptions = { cert, key, minVersion, maxVersion, honorCipherOrder };
   if (ca !== undefined) context.ca = ca;
   if (ciphers !== undefined) context.ciphers = `${tls13Suites}:${ciphers.join(":")}`;
@@ -107,14 +111,16 @@ function choice<T>(fields: Fields, name: string, known: Readonly<Record<string, 
   const text = fields.text(name);
   if (text === undefined) return undefined;
   const value = Object.hasOwn(known, text) ? known[text] : undefined;
-  if (value === undefined) throw fields.error(name, `has to be one of ${Object.keys(known).join(", ")}`);
+  if (value === undefined)
+    throw fields.error(name, `has to be one of ${Object.keys(known).join(", ")}, not ${shown(text)}`);
   return value;
 }
 
 function choices(fields: Fields, name: string, known: Readonly<Record<string, string>>): string[] | undefined {
   return fields.texts(name)?.map((text) => {
     const value = Object.hasOwn(known, text) ? known[text] : undefined;
-    if (value === undefined) throw fields.error(name, `takes ${Object.keys(known).join(", ")} only`);
+    if (value === undefined)
+      throw fields.error(name, `takes ${Object.keys(known).join(", ")} only, not ${shown(text)}`);
     return value;
   });
 }

@@ -3,10 +3,10 @@ import { request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
+import type { Logger } from "@almanac/core";
 import { createTestPki, createVirtualClock, writeTestCertificate, type TestPki } from "@almanac/testkit";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { afterAll, beforeAll, afterEach, describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { createPrometheusReader } from "../reader.ts";
 import { startMetricsServer } from "../server.ts";
 import { parseSubjectAltName } from "./client-certificate.ts";
@@ -32,7 +32,7 @@ let files = 0;
 async function load(yaml: string, options: Partial<WebConfigOptions> = {}) {
   const file = join(folder, `web-${++files}.yml`);
   await writeFile(file, yaml);
-  const config = await loadWebConfig({ file, parseYaml: parse, ...options });
+  const config = await loadWebConfig({ file, ...options });
   cleanUps.push(() => config[Symbol.dispose]());
   return { file, config };
 }
@@ -46,8 +46,11 @@ async function serve(yaml: string, options: Partial<WebConfigOptions> = {}) {
   return { ...loaded, server };
 }
 
-/** The status of `GET /metrics` over TLS, the server's common name with it; or what the handshake failed with. */
-function get(port: number, tls: SecureContextOptions = {}): Promise<{ status?: number; name?: string; failed?: true }> {
+/** The status of `GET /metrics` over TLS, the server's common name with it; or that the handshake failed. */
+function get(
+  port: number,
+  tls: SecureContextOptions & { headers?: Record<string, string> } = {},
+): Promise<{ status?: number; name?: string; failed?: true }> {
   return new Promise((done) => {
     const target = { host: "127.0.0.1", port, path: "/metrics", ca: pki.ca, agent: false, ...tls };
     const outgoing = httpsRequest(target, (answer) => {
@@ -63,6 +66,8 @@ const tlsSection = "tls_server_config:\n  cert_file: tls.crt\n  key_file: tls.ke
 // Of the password "secret"; the comparison below stands for bcrypt's.
 const hash = `$2y$10$${"a".repeat(53)}`;
 const comparePassword = (password: string, given: string) => Promise.resolve(given === hash && password === "secret");
+// bcrypt's of the same password, at the lowest cost.
+const secretHash = "$2y$04$bUr0ZaiGpMm7CFzUPjUsOuRx6MzKu1UNY.QVV5lVcuGf/BEpoDL9O";
 const usersSection = `basic_auth_users:\n  ann: ${hash}\n`;
 const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString("base64")}` });
 
@@ -165,6 +170,63 @@ describe("loadWebConfig", () => {
     expect(most).toBe(1);
   });
 
+  it("compares with bcrypt where nothing else is told to", async () => {
+    const { server } = await serve(`basic_auth_users:\n  ann: ${secretHash}\n`);
+    const ask = async (password: string) =>
+      (await fetch(`${server.url}/metrics`, { headers: basic(`ann:${password}`) })).status;
+    expect(await ask("secret")).toBe(200);
+    expect(await ask("secreT")).toBe(401);
+    expect(await ask("")).toBe(401);
+  });
+
+  it("asks for a certificate and a password together, and follows both", async () => {
+    const clock = createVirtualClock();
+    const lines: string[] = [];
+    const logger: Logger = {
+      debug() {},
+      info: (message, fields) => lines.push(JSON.stringify([message, fields])),
+      warn: (message, fields) => lines.push(JSON.stringify([message, fields])),
+      error: (message, fields) => lines.push(JSON.stringify([message, fields])),
+      child: () => logger,
+    };
+    const verified = `${tlsSection}  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n`;
+    const { server, file } = await serve(`${verified}basic_auth_users:\n  ann: ${secretHash}\n`, { clock, logger });
+    const { cert, key } = await pki.issue({ sans: ["prometheus"] });
+    const ask = (user: string, tls: SecureContextOptions = { cert, key }) =>
+      get(server.port, { ...tls, headers: basic(user) });
+    expect(await ask("ann:secret")).toMatchObject({ status: 200 });
+    expect(await ask("ann:wrong-word")).toMatchObject({ status: 401 });
+    expect(await ask("bob:secret")).toMatchObject({ status: 401 });
+    expect(await ask("ann:secret", {})).toEqual({ failed: true });
+    const changes: [string, Record<string, number>][] = [
+      [`${verified}basic_auth_users:\n  bob: ${secretHash}\n`, { "ann:secret": 401, "bob:secret": 200 }],
+      [`${verified}basic_auth_users:\n  bob: wrong-word\n`, { "bob:secret": 200 }],
+      [verified, { "": 200 }],
+    ];
+    for (const [yaml, expected] of changes) {
+      await writeFile(file, yaml);
+      await clock.advance(5_000);
+      // Files are read in real time.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      for (const [user, status] of Object.entries(expected)) expect(await ask(user), user).toMatchObject({ status });
+    }
+    expect(lines).toHaveLength(3);
+    expect(lines[1]).toContain("basic_auth_users.bob has no bcrypt hash; make one with: htpasswd -nBC 10 USER");
+    expect(lines.join()).not.toMatch(/wrong-word|secret|\$2y/);
+  });
+
+  it("remembers a right password whatever is guessed meanwhile", async () => {
+    let right = 0;
+    const compare = (password: string) => Promise.resolve(password === "secret" && ++right > 0);
+    const { server } = await serve(usersSection, { comparePassword: compare });
+    const ask = async (password: string) =>
+      (await fetch(`${server.url}/metrics`, { headers: basic(`ann:${password}`) })).status;
+    expect(await ask("secret")).toBe(200);
+    for (let guess = 0; guess < 110; guess++) expect(await ask(`guess ${guess}`)).toBe(401);
+    expect(await ask("secret")).toBe(200);
+    expect(right).toBe(1);
+  });
+
   it("sets headers and limits the rate", async () => {
     const { server } = await serve(
       "http_server_config:\n  http2: true\n  headers:\n    X-Frame-Options: deny\n    Strict-Transport-Security: max-age=60\nrate_limit:\n  interval: 1h\n  burst: 2\n",
@@ -241,8 +303,12 @@ describe("loadWebConfig", () => {
       "nothing usable in PEM",
     ],
     ["a certificate twice", `${tlsSection}  cert: "x"\n`, "leave one out"],
-    ["an old version", `${tlsSection}  min_version: TLS10\n`, "has to be one of TLS12, TLS13"],
-    ["versions that cross", `${tlsSection}  min_version: TLS13\n  max_version: TLS12\n`, "above max_version"],
+    ["an old version", `${tlsSection}  min_version: TLS10\n`, 'has to be one of TLS12, TLS13, not "TLS10"'],
+    [
+      "versions that cross",
+      `${tlsSection}  min_version: TLS13\n  max_version: TLS12\n`,
+      "(TLSv1.3) is above max_version (TLSv1.2)",
+    ],
     ["an insecure suite", `${tlsSection}  cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]\n`, "cipher_suites takes"],
     ["a type of client auth", `${tlsSection}  client_auth_type: Always\n`, "has to be one of NoClientCert"],
     ["a CA without a type", `${tlsSection}  client_ca_file: ca.crt\n`, "has no effect"],
@@ -256,7 +322,18 @@ describe("loadWebConfig", () => {
     ["a header's value", "http_server_config: { headers: { X-Frame-Options: maybe } }", "deny or sameorigin"],
     ["a header with a line feed", 'http_server_config: { headers: { X-XSS-Protection: "a\\nb" } }', "character"],
     ["a plain password", "basic_auth_users: { ann: secret-word }", "ann has no bcrypt hash"],
-    ["users that nothing can check", usersSection, "comparePassword"],
+    [
+      "a hash that nobody can wait for",
+      `basic_auth_users: { ann: "$2y$17$${"a".repeat(53)}" }`,
+      "ann has a hash of the cost 17, which takes too long",
+    ],
+    [
+      "a hash of a variant with a known fault",
+      `basic_auth_users: { ann: "$2x$10$${"a".repeat(53)}" }`,
+      "ann has no bcrypt",
+    ],
+    ["a switch that is none", `${tlsSection}  prefer_server_cipher_suites: "on"\n`, 'true or false, not "on"'],
+    ["a key twice", "rate_limit: {}\nrate_limit: {}\n", "is no YAML"],
     ["an empty token", "bearer_token_files: [empty]", "empty token would let anybody in"],
     ["a rate that is none", "rate_limit: { interval: often, burst: 1 }", "interval has to be a time"],
     ["a rate that lets nobody in", "rate_limit: { interval: 1s }", "burst has to be at least 1"],

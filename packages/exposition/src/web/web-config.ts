@@ -2,17 +2,17 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { describeError, silentLogger, systemClock, type Clock, type Logger, type Timer } from "@almanac/core";
+import { parse } from "yaml";
 import { ExpositionError } from "../error.ts";
-import { createAccess, digest, type Access, type AccessRules, type ComparePassword } from "./access.ts";
-import { readFields, type Fields } from "./fields.ts";
+import { createAccess, digest, type Access, type AccessRules } from "./access.ts";
+import { comparePassword as compareWithBcrypt, type ComparePassword } from "./compare-password.ts";
+import { readFields, shown, type Fields } from "./fields.ts";
 import { readTlsSettings, type TlsSettings } from "./tls-settings.ts";
 
 export interface WebConfigOptions {
   /** Path of the file. Paths within it are relative to its folder. */
   readonly file: string;
-  /** Turns YAML into values, e.g. `parse` of the package `yaml`. */
-  readonly parseYaml: (text: string) => unknown;
-  /** Needed for `basic_auth_users`, e.g. `compare` of the package `bcryptjs`. */
+  /** Compares the passwords of `basic_auth_users`. Default: bcrypt in a thread of its own. */
   readonly comparePassword?: ComparePassword;
   /** How often the file and those it names are looked at for changes. Default: 5,000. */
   readonly reloadIntervalMs?: number;
@@ -110,7 +110,7 @@ interface Loaded {
 async function read(options: WebConfigOptions, clock: Clock): Promise<Loaded>;
 async function read(options: WebConfigOptions, clock: Clock, unlike: string): Promise<Loaded | undefined>;
 async function read(options: WebConfigOptions, clock: Clock, unlike?: string): Promise<Loaded | undefined> {
-  const { file, parseYaml, comparePassword } = options;
+  const { file, comparePassword = compareWithBcrypt } = options;
   const contents = createHash("sha256");
   const readText = async (place: string, path: string): Promise<string> => {
     try {
@@ -125,7 +125,7 @@ async function read(options: WebConfigOptions, clock: Clock, unlike?: string): P
   const text = await readText("", file);
   let parsed: unknown;
   try {
-    parsed = parseYaml(text);
+    parsed = parse(text, { logLevel: "error" });
   } catch {
     // What the parser says may quote the line, and the line may hold a secret.
     throw new ExpositionError("invalid_web_config", `${file}: the file is no YAML`);
@@ -136,7 +136,7 @@ async function read(options: WebConfigOptions, clock: Clock, unlike?: string): P
     beside(`tls_server_config.${field}`, path),
   );
   const headers = readHttpSettings(fields.mapping("http_server_config"));
-  const users = readUsers(fields.mapping("basic_auth_users"), comparePassword);
+  const users = readUsers(fields.mapping("basic_auth_users"));
   const tokens: Buffer[] = [];
   for (const path of fields.texts("bearer_token_files") ?? []) {
     const token = (await beside("bearer_token_files", path)).trim();
@@ -148,7 +148,7 @@ async function read(options: WebConfigOptions, clock: Clock, unlike?: string): P
   fields.end();
   const fingerprint = contents.digest("base64");
   if (fingerprint === unlike) return undefined;
-  const access = createAccess({ users, tokens, rate }, comparePassword ?? (() => Promise.resolve(false)), clock);
+  const access = createAccess({ users, tokens, rate }, comparePassword, clock);
   return { fingerprint, settings: { tls, headers, access } };
 }
 
@@ -172,23 +172,30 @@ function readHttpSettings(fields: Fields): ReadonlyMap<string, string> {
     }
     const allowed = headerValues[name];
     if (allowed !== undefined && value !== "" && !allowed.includes(value.toLowerCase())) {
-      throw section.error(name, `has to be ${allowed.join(" or ")}`);
+      throw section.error(name, `has to be ${allowed.join(" or ")}, not ${shown(value)}`);
     }
     if (/[^\t\x20-\x7e]/.test(value)) throw section.error(name, "has a character that no header may have");
   }
   return new Map([...headers].filter(([, value]) => value !== ""));
 }
 
-function readUsers(fields: Fields, compare: ComparePassword | undefined): AccessRules["users"] {
+/** A comparison takes twice as long with each; at this one some seconds. */
+const maxCost = 16;
+
+function readUsers(fields: Fields): AccessRules["users"] {
   const users = fields.allTexts();
   for (const [user, hash] of users) {
-    if (!/^\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}$/.test(hash)) {
+    const [, cost] = /^\$2[aby]?\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(hash) ?? [];
+    if (cost === undefined || Number(cost) < 4) {
       throw fields.error(user, "has no bcrypt hash; make one with: htpasswd -nBC 10 USER");
     }
+    if (Number(cost) > maxCost) {
+      throw fields.error(
+        user,
+        `has a hash of the cost ${cost}, which takes too long; make one with: htpasswd -nBC 10 USER`,
+      );
+    }
     if (user.includes(":")) throw fields.error(user, "is no name of a user: it has a colon");
-  }
-  if (users.size > 0 && compare === undefined) {
-    throw fields.error("", "need a comparePassword option, e.g. compare of the package bcryptjs");
   }
   return users;
 }
@@ -199,9 +206,12 @@ function readRate(fields: Fields): AccessRules["rate"] {
   fields.end();
   const intervalMs = parseDuration(interval);
   if (intervalMs === undefined)
-    throw fields.error("interval", "has to be a time such as 500ms, 1s or 1m30s; 0 turns the limit off");
+    throw fields.error(
+      "interval",
+      `has to be a time such as 500ms, 1s or 1m30s, not ${shown(interval)}; 0 turns the limit off`,
+    );
   if (intervalMs === 0) return undefined;
-  if (burst < 1) throw fields.error("burst", "has to be at least 1, or nobody gets in");
+  if (burst < 1) throw fields.error("burst", `has to be at least 1, not ${burst}, or nobody gets in`);
   return { intervalMs, burst };
 }
 
