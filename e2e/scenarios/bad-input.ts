@@ -29,6 +29,8 @@ export const badInput: Scenario = {
 async function usageChecks(report: Report, folder: string): Promise<void> {
   const broken = join(folder, "broken.yaml");
   writeFileSync(broken, "clusters: [");
+  const webConfig = join(folder, "web.yml");
+  writeFileSync(webConfig, "basic_auth_users: { scraper: open-sesame }");
   const taken = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => taken.once("listening", resolve));
   const port = String((taken.address() as AddressInfo).port);
@@ -55,6 +57,11 @@ async function usageChecks(report: Report, folder: string): Promise<void> {
       "an endpoint that is none",
       ["manager", "--provider-endpoint", "lab", "--tls-insecure"],
       /--provider-endpoint: "lab"/,
+    ],
+    [
+      "a web configuration with a password in plain text",
+      ["provider", "mock", "--tls-insecure", "--host", "127.0.0.1", "--web.config.file", webConfig],
+      /web\.yml: basic_auth_users\.scraper has no bcrypt hash/,
     ],
     ["a port that is no number", ["provider", "mock", "--port", "many"], /--port.*many/],
     ["a port in use", ["up", "--api-port", port, "--dir", join(folder, "taken")], new RegExp(`port ${port}`)],

@@ -31,6 +31,8 @@ const usageCodes = new Set([
   "invalid_option",
   "invalid_config",
   "config_not_found",
+  "invalid_environment",
+  "invalid_web_config",
   "tls_file_unreadable",
 ]);
 

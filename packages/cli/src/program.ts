@@ -49,6 +49,7 @@ function managerCommand(): Command {
     )
     .addOption(env("--context <name>", "context of the kubeconfig"))
     .addOption(env("--metrics-bind-address <address>", "/metrics, /healthz and /readyz").default("0.0.0.0:8080"))
+    .addOption(webConfigFile())
     .addOption(env("--leader-election-namespace <namespace>", "namespace of the Lease").default("default"))
     .option("--no-leader-elect", "run without a Lease; only ever start one such manager")
     .addOption(env("--tls-cert-file <file>", "client certificate for providers (PEM)"))
@@ -88,6 +89,7 @@ function mockCommand(): Command {
         .default(8080)
         .env("PROVIDER_HEALTH_PORT"),
     )
+    .addOption(webConfigFile())
     .addOption(
       new Option("--endpoint <url>", "endpoint of the Provider object; a mock:/// URL may carry knobs").env(
         "PROVIDER_ENDPOINT",
@@ -174,6 +176,7 @@ export interface ManagerFlags extends TlsFlags {
   readonly kubeconfig?: string;
   readonly context?: string;
   readonly metricsBindAddress: string;
+  readonly "web.config.file"?: string;
   readonly leaderElectionNamespace: string;
   readonly leaderElect: boolean;
   readonly tlsInsecure?: boolean | string;
@@ -190,6 +193,7 @@ export interface MockFlags extends TlsFlags {
   readonly host: string;
   readonly port: number;
   readonly healthPort: number;
+  readonly "web.config.file"?: string;
   readonly endpoint?: string;
   readonly mock: readonly string[];
   readonly stateDir?: string;
@@ -232,6 +236,13 @@ function logFormat(): Option {
 function env(flags: string, description: string): Option {
   const option = new Option(flags, description);
   return option.env(`ALMANAC_${option.name().replaceAll("-", "_").toUpperCase()}`);
+}
+
+/** The name that Prometheus' own exporters give it. */
+function webConfigFile(): Option {
+  return new Option("--web.config.file <file>", "TLS and access to /metrics, /healthz and /readyz (YAML)").env(
+    "ALMANAC_WEB_CONFIG_FILE",
+  );
 }
 
 function port(text: string): number {

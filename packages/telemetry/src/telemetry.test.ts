@@ -1,6 +1,9 @@
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer as createHttp2Server, type ServerHttp2Stream } from "node:http2";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { context, metrics, propagation, trace } from "@opentelemetry/api";
@@ -138,6 +141,21 @@ describe("startTelemetry", () => {
     telemetry.health.readiness.add("informers", () => "not synced");
     expect((await fetch(`${telemetry.metricsUrl}/readyz`)).status).toBe(503);
     expect((await fetch(`${telemetry.metricsUrl}/healthz`)).status).toBe(200);
+  });
+
+  it("lets in whom the web configuration file names, and nobody when that cannot be used", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "telemetry-"));
+    cleanUps.push(() => rm(folder, { recursive: true }));
+    const webConfigFile = join(folder, "web.yml");
+    await writeFile(join(folder, "token"), "open-sesame\n");
+    await writeFile(webConfigFile, "bearer_token_files: [token]\n");
+    const { telemetry } = await start({ metrics: { webConfigFile } });
+    const ask = async (headers: Record<string, string>) =>
+      (await fetch(`${telemetry.metricsUrl}/metrics`, { headers })).status;
+    expect(await ask({})).toBe(401);
+    expect(await ask({ authorization: "Bearer open-sesame" })).toBe(200);
+    await writeFile(webConfigFile, "bearer_token_filez: [token]\n");
+    await expect(start({ metrics: { webConfigFile } })).rejects.toThrow(/bearer_token_filez/);
   });
 
   it("serves nothing unless asked", async () => {

@@ -12,7 +12,13 @@ import type { IMetricReader } from "@opentelemetry/sdk-metrics";
 import { TracerProvider } from "@opentelemetry/sdk-trace";
 import { catalogViews, familiesOf, stack as stackCatalog, type Catalog } from "@almanac/catalog";
 import { describeError, type Logger } from "@almanac/core";
-import { createHealth, createPrometheusReader, ExpositionError, startMetricsServer } from "@almanac/exposition";
+import {
+  createHealth,
+  createPrometheusReader,
+  ExpositionError,
+  loadWebConfig,
+  startMetricsServer,
+} from "@almanac/exposition";
 import { createInstruments, createMeterProvider, observeProcess, type Instruments } from "@almanac/metrics";
 import { useContextManager } from "./context.ts";
 import { readEnvironment, type Environment } from "./environment.ts";
@@ -33,8 +39,8 @@ type Stack = Instruments<typeof stackCatalog>;
  * where the `OTEL_*` variables point; without an endpoint none is made. Global is the context manager only, unless `registerGlobals`
  * says otherwise. Signals of the operating system are the caller's business.
  *
- * @throws TelemetryError `invalid_options`, `invalid_environment`; ExpositionError `address_in_use`, `listen_failed`, `invalid_options`.
- * Whatever was started before is stopped again.
+ * @throws TelemetryError `invalid_options`, `invalid_environment`; ExpositionError `address_in_use`, `listen_failed`, `invalid_options`,
+ * `invalid_web_config`. Whatever was started before is stopped again.
  */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   const { env = process.env, shutdownTimeoutMs = 5_000, retireAfterMs = 300_000 } = options;
@@ -95,8 +101,12 @@ async function start(parts: StartOptions): Promise<Telemetry> {
 
   let metricsUrl: string | undefined;
   if (reader !== undefined && options.metrics) {
+    const { webConfigFile, ...address } = options.metrics;
+    const webConfig = webConfigFile === undefined ? undefined : await loadWebConfig({ file: webConfigFile, logger });
+    if (webConfig !== undefined) undo.push(() => webConfig[Symbol.dispose]());
     const server = await startMetricsServer(reader, {
-      ...options.metrics,
+      ...address,
+      ...(webConfig !== undefined && { webConfig }),
       health,
       logger,
       closeTimeoutMs: shutdownTimeoutMs / 4,

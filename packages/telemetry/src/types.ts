@@ -16,6 +16,15 @@ export interface LogOptions {
   readonly destination?: NodeJS.WritableStream;
 }
 
+export interface EndpointOptions {
+  /** Default: 127.0.0.1. */
+  readonly host?: string;
+  /** Default: 0, any free port. */
+  readonly port?: number;
+  /** TLS, authentication and headers, as `loadWebConfig` of `@almanac/exposition` reads them. Default: plain HTTP for everybody. */
+  readonly webConfigFile?: string | undefined;
+}
+
 export interface TelemetryOptions {
   /** `service.name`, e.g. `virtrigaud-manager`, unless `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` names another. */
   readonly serviceName: string;
@@ -25,8 +34,8 @@ export interface TelemetryOptions {
   readonly catalogs: readonly Catalog[];
   /** `service.version`. */
   readonly version?: string;
-  /** Where `/metrics`, `/healthz` and `/readyz` are served; host 127.0.0.1 and a free port unless named. Default: nowhere. */
-  readonly metrics?: { readonly host?: string; readonly port?: number } | false;
+  /** Where `/metrics`, `/healthz` and `/readyz` are served. Default: nowhere. */
+  readonly metrics?: EndpointOptions | false;
   readonly logs?: LogOptions;
   /** Further attributes of the resource; the environment's win. */
   readonly resourceAttributes?: Readonly<Record<string, string>>;

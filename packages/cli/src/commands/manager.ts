@@ -26,12 +26,13 @@ export async function manager(flags: ManagerFlags): Promise<void> {
     owner: "manager",
     catalogs: [virtrigaud],
     version: packageVersion,
-    metrics,
+    metrics: { ...metrics, webConfigFile: flags["web.config.file"] },
     logs: { level: flags.logLevel, format: flags.logFormat },
   });
   using kube = createKubeClient(connection, {
     userAgent: `virtrigaud-manager/${packageVersion}`,
     logger: telemetry.logger,
+    tracerProvider: telemetry.tracerProvider,
   });
   await using running = await startManager({
     kube,

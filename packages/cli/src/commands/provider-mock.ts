@@ -19,7 +19,7 @@ export async function providerMock(flags: MockFlags): Promise<void> {
     owner: "provider",
     catalogs: [virtrigaud],
     version: packageVersion,
-    metrics: { host, port: healthPort },
+    metrics: { host, port: healthPort, webConfigFile: flags["web.config.file"] },
     logs: { level: flags.logLevel, format: flags.logFormat },
     known: { provider_type: [type], provider: [name] },
     resourceAttributes: { "virtrigaud.provider": name },
