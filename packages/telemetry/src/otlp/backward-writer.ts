@@ -179,6 +179,9 @@ export class BackwardWriter {
         }
         return;
       case "undefined":
+      case "bigint":
+      case "symbol":
+      case "function":
         return;
       case "object":
         break;

@@ -25,9 +25,6 @@ const dataName = {
   exponential: "exponentialHistogram",
 } as const;
 
-/** A piece of text that is copied again and again. */
-type Piece = { readonly view: DataView; readonly length: number };
-
 /**
  * OTLP's JSON (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding): ids in hexadecimal, 64-bit integers as texts, enums as
  * numbers, names in camel case. Attributes are encoded once per series. Memory: as with protobuf.
@@ -35,24 +32,21 @@ type Piece = { readonly view: DataView; readonly length: number };
 export function createJsonFormat(): MessageFormat {
   const writer = new TextWriter();
   const seriesOf = createSeriesCache();
-  let endOfStart = piece("");
-  let afterCounts = piece("");
-  let startMs = NaN;
-  let start = piece("");
   let time = "";
+  let startMs = NaN;
+  /** What follows a series' attributes, up to its values; what follows the counts of buckets. */
+  let times = Buffer.alloc(0);
+  let afterTimes = "";
+  let afterCounts = Buffer.alloc(0);
   let stream: StreamSnapshot | undefined;
   let series = new SeriesBytes();
   let integers = false;
   let points = 0;
 
-  function put({ view, length }: Piece): void {
-    writer.copy(view, 0, length);
-  }
-
   /** Up to the quotation mark before the time at which a series began. */
   function putAttributes(row: number, attributes: Attributes): void {
     if (series.has(row, attributes)) {
-      writer.copy(series.view, series.starts[row]!, series.ends[row]!);
+      writer.copy(series.bytes, series.starts[row]!, series.ends[row]!);
       return;
     }
     const from = writer.at;
@@ -90,13 +84,9 @@ export function createJsonFormat(): MessageFormat {
   function putHistogram({ values, stride, hasSum, hasMinMax }: HistogramSnapshot, row: number): void {
     const base = row * stride;
     let total = 0;
-    for (let index = base + histogramCounts; index < base + stride; index++) {
-      const count = values[index]!;
-      total += count;
-      writer.integer(count);
-      writer.byte(index === base + stride - 1 ? 0x5d : 0x2c);
-    }
-    put(afterCounts);
+    for (let index = base + histogramCounts; index < base + stride; index++) total += values[index]!;
+    writer.integers(values, base + histogramCounts, base + stride);
+    writer.copy(afterCounts, 0, afterCounts.length);
     writer.integer(total);
     if (hasSum) {
       writer.ascii(`,"sum":`);
@@ -133,10 +123,9 @@ export function createJsonFormat(): MessageFormat {
     const rowStartMs = startTimesMs[row]!;
     if (rowStartMs !== startMs) {
       startMs = rowStartMs;
-      start = piece(unixNanosText(rowStartMs));
+      times = Buffer.from(`${unixNanosText(rowStartMs)}${afterTimes}`);
     }
-    put(start);
-    put(endOfStart);
+    writer.copy(times, 0, times.length);
     switch (kind) {
       case "sum":
       case "gauge":
@@ -166,9 +155,7 @@ export function createJsonFormat(): MessageFormat {
 
     openScope({ name, version }: ScopeSnapshot["scope"]) {
       writer.comma();
-      writer.text(
-        `{"scope":{"name":${JSON.stringify(name)}${version ? `,"version":${JSON.stringify(version)}` : ""}},"metrics":[`,
-      );
+      writer.text(`{"scope":{"name":${quoted(name)}${version ? `,"version":${quoted(version)}` : ""}},"metrics":[`);
     },
 
     openMetric(next: StreamSnapshot) {
@@ -177,13 +164,14 @@ export function createJsonFormat(): MessageFormat {
       integers = stream.descriptor.valueType === ValueType.INT;
       const { name, description, unit } = stream.descriptor;
       writer.comma();
-      writer.text(`{"name":${JSON.stringify(name)}`);
-      if (description) writer.text(`,"description":${JSON.stringify(description)}`);
-      if (unit) writer.text(`,"unit":${JSON.stringify(unit)}`);
+      writer.text(`{"name":${quoted(name)}`);
+      if (description) writer.text(`,"description":${quoted(description)}`);
+      if (unit) writer.text(`,"unit":${quoted(unit)}`);
       writer.text(`,"${dataName[stream.kind]}":{"dataPoints":[`);
-      endOfStart = piece(`","timeUnixNano":"${time}"${next.kind === "histogram" ? `,"bucketCounts":[` : ""}`);
+      startMs = NaN;
+      afterTimes = `","timeUnixNano":"${time}"${next.kind === "histogram" ? `,"bucketCounts":[` : ""}`;
       if (next.kind === "histogram") {
-        afterCounts = piece(`,"explicitBounds":[${next.boundaries.map(doubleText).join()}],"count":`);
+        afterCounts = Buffer.from(`],"explicitBounds":[${next.boundaries.map(doubleText).join()}],"count":`);
       }
     },
 
@@ -209,23 +197,16 @@ export function createJsonFormat(): MessageFormat {
     },
 
     closeScope({ schemaUrl }: ScopeSnapshot["scope"]) {
-      writer.text(schemaUrl ? `],"schemaUrl":${JSON.stringify(schemaUrl)}}` : "]}");
+      writer.text(schemaUrl ? `],"schemaUrl":${quoted(schemaUrl)}}` : "]}");
     },
 
     closeResource({ schemaUrl }: Resource) {
-      writer.text(schemaUrl ? `],"schemaUrl":${JSON.stringify(schemaUrl)}}]}` : "]}]}");
+      writer.text(schemaUrl ? `],"schemaUrl":${quoted(schemaUrl)}}]}` : "]}]}");
       return { bytes: writer.message(), points };
     },
 
     length: () => writer.at,
   };
-}
-
-function piece(text: string): Piece {
-  // The margin is what a copy may read beyond the end.
-  const writer = new TextWriter(Buffer.byteLength(text) * 3 + 8);
-  writer.text(text);
-  return { view: new DataView(writer.bytes.buffer), length: writer.at };
 }
 
 function bucketsText({ offset, counts }: ExponentialBuckets): string {
@@ -236,7 +217,7 @@ function attributesText(attributes: Readonly<Record<string, unknown>>): string {
   let text = "[";
   for (const key of Object.keys(attributes)) {
     if (text.length > 1) text += ",";
-    text += `{"key":${JSON.stringify(key)},"value":${anyValueText(attributes[key] as AnyValue)}}`;
+    text += `{"key":${quoted(key)},"value":${anyValueText(attributes[key])}}`;
   }
   return `${text}]`;
 }
@@ -244,13 +225,16 @@ function attributesText(attributes: Readonly<Record<string, unknown>>): string {
 function anyValueText(value: AnyValue): string {
   switch (typeof value) {
     case "string":
-      return `{"stringValue":${JSON.stringify(value)}}`;
+      return `{"stringValue":${quoted(value)}}`;
     case "boolean":
       return `{"boolValue":${value}}`;
     case "number":
       if (isInteger(value)) return `{"intValue":"${integerText(value)}"}`;
       return `{"doubleValue":${doubleText(value)}}`;
     case "undefined":
+    case "bigint":
+    case "symbol":
+    case "function":
       return "{}";
     case "object":
       break;
@@ -261,6 +245,11 @@ function anyValueText(value: AnyValue): string {
     return `{"arrayValue":{"values":[${value.map((item) => anyValueText(item as AnyValue)).join()}]}}`;
   }
   return `{"kvlistValue":{"values":${attributesText(value as Attributes)}}}`;
+}
+
+/** Receivers may refuse a message with half a surrogate pair in it. */
+function quoted(text: string): string {
+  return JSON.stringify(text.toWellFormed());
 }
 
 function isHexadecimal(digits: string): boolean {

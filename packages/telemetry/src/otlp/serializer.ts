@@ -6,8 +6,8 @@ import { createProtobufFormat } from "./protobuf.ts";
 
 /** Writes what a reader collected as one `ExportMetricsServiceRequest`, with exemplars. For those who send it themselves. */
 export interface OtlpMetricsSerializer {
-  /** Valid until the next call, which uses the memory again. Empty where there is not a single data point. */
-  serializeRequest(metrics: ResourceMetrics): Uint8Array;
+  /** Valid until the next call, which uses the memory again. Undefined where there is not a single data point. */
+  serializeRequest(metrics: ResourceMetrics): Uint8Array | undefined;
 }
 
 /** What it learns about the series serves the next call, so keep it. */
@@ -15,8 +15,8 @@ export function createOtlpMetricsSerializer(encoding: "protobuf" | "json"): Otlp
   const format = encoding === "json" ? createJsonFormat() : createProtobufFormat();
   return {
     serializeRequest(metrics) {
-      let bytes: Uint8Array = new Uint8Array();
-      for (const message of writeMessages(snapshotOf(metrics), format, Infinity)) bytes = message?.bytes ?? bytes;
+      let bytes: Uint8Array | undefined;
+      for (const message of writeMessages(snapshotOf(metrics), format, Infinity)) bytes = message?.bytes;
       return bytes;
     },
   };

@@ -9,9 +9,9 @@ const margin = 4;
  * bytes and about 24 more per row.
  */
 export class SeriesBytes {
-  #bytes = Buffer.allocUnsafeSlow(firstBytes);
-  view = new DataView(this.#bytes.buffer);
-  /** Where the entry of a row begins and ends in `view`. */
+  bytes = Buffer.allocUnsafeSlow(firstBytes);
+  view = new DataView(this.bytes.buffer);
+  /** Where the entry of a row begins and ends in `bytes` and `view`, which are the same memory. */
   readonly starts: number[] = [];
   readonly ends: number[] = [];
   #attributes: (Attributes | undefined)[] = [];
@@ -32,7 +32,7 @@ export class SeriesBytes {
     }
     this.#stale += this.ends[row]! - this.starts[row]!;
     this.#reserve(to - from);
-    source.copy(this.#bytes, this.#used, from, to);
+    source.copy(this.bytes, this.#used, from, to);
     this.#attributes[row] = attributes;
     this.starts[row] = this.#used;
     this.#used += to - from;
@@ -51,10 +51,10 @@ export class SeriesBytes {
 
   #reserve(bytes: number): void {
     const needed = this.#used + bytes + margin;
-    if (needed <= this.#bytes.byteLength) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.byteLength * 2, needed));
-    this.#bytes.copy(larger, 0, 0, this.#used);
-    this.#bytes = larger;
+    if (needed <= this.bytes.byteLength) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.bytes.byteLength * 2, needed));
+    this.bytes.copy(larger, 0, 0, this.#used);
+    this.bytes = larger;
     this.view = new DataView(larger.buffer);
   }
 }

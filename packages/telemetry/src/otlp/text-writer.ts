@@ -1,5 +1,3 @@
-/** Copies go four bytes at a time and may read and write that much beyond what they copy. */
-const margin = 4;
 const smallestShrunk = 1_048_576;
 
 /** Writes text as UTF-8 into a buffer that grows and is used again. */
@@ -7,11 +5,9 @@ export class TextWriter {
   bytes: Buffer;
   /** Where the next byte goes. */
   at = 0;
-  #view: DataView;
 
   constructor(firstBytes = 65_536) {
     this.bytes = Buffer.allocUnsafeSlow(firstBytes);
-    this.#view = viewOf(this.bytes);
   }
 
   /** Begins a new message in the memory of the last one, some of which is given back when it was far too large. */
@@ -41,13 +37,11 @@ export class TextWriter {
     this.at = at;
   }
 
-  copy(source: DataView, from: number, to: number): void {
-    this.#reserve(to - from);
-    const view = this.#view;
-    for (let place = from, at = this.at; place < to; place += 4, at += 4) {
-      view.setInt32(at, source.getInt32(place, true), true);
-    }
-    this.at += to - from;
+  copy(source: Buffer, from: number, to: number): void {
+    const length = to - from;
+    this.#reserve(length);
+    source.copy(this.bytes, this.at, from, to);
+    this.at += length;
   }
 
   double(value: number): void {
@@ -56,21 +50,26 @@ export class TextWriter {
 
   /** A 64-bit integer, which is a text (protobuf's JSON mapping). */
   integer(value: number): void {
-    if (value >= 0 && value < 10) {
-      this.#reserve(3);
-      const { bytes, at } = this;
-      bytes[at] = 0x22;
-      bytes[at + 1] = 0x30 + value;
-      bytes[at + 2] = 0x22;
-      this.at = at + 3;
-    } else {
-      this.ascii(`"${integerText(value)}"`);
-    }
+    this.ascii(`"${integerText(value)}"`);
   }
 
-  byte(value: number): void {
-    this.#reserve(1);
-    this.bytes[this.at++] = value;
+  /** Several of them with commas between, most of which have one digit. */
+  integers(values: Float64Array, from: number, to: number): void {
+    for (let index = from; index < to; index++) {
+      const value = values[index]!;
+      this.#reserve(4);
+      const { bytes } = this;
+      if (index > from) bytes[this.at++] = 0x2c;
+      if (value >= 0 && value < 10) {
+        const place = this.at;
+        bytes[place] = 0x22;
+        bytes[place + 1] = 0x30 + value;
+        bytes[place + 2] = 0x22;
+        this.at = place + 3;
+      } else {
+        this.ascii(`"${integerText(value)}"`);
+      }
+    }
   }
 
   /** A comma unless a list or an object has just begun. */
@@ -80,15 +79,14 @@ export class TextWriter {
   }
 
   #reserve(length: number): void {
-    if (this.at + length + margin <= this.bytes.byteLength) return;
+    if (this.at + length <= this.bytes.byteLength) return;
     const { bytes, at } = this;
-    this.#replace(Math.max(bytes.byteLength * 2, at + length + margin));
+    this.#replace(Math.max(bytes.byteLength * 2, at + length));
     bytes.copy(this.bytes, 0, 0, at);
   }
 
   #replace(byteLength: number): void {
     this.bytes = Buffer.allocUnsafeSlow(byteLength);
-    this.#view = viewOf(this.bytes);
   }
 }
 
@@ -101,8 +99,4 @@ export function doubleText(value: number): string {
 export function integerText(value: number): string {
   if (Math.abs(value) < 2 ** 53) return String(value);
   return String(BigInt.asIntN(64, value >= 2 ** 63 ? 2n ** 63n - 1n : BigInt(Math.max(value, -(2 ** 63)))));
-}
-
-function viewOf(bytes: Buffer): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
