@@ -68,11 +68,16 @@ function defaultAggregation(type: InstrumentType, advice: readonly number[] | un
 /** Increasing, finite, each once: an infinite bound is implied. Undefined when there are none, or some are no numbers. */
 function settleBoundaries(given: readonly number[] | undefined): readonly number[] | undefined {
   if (given === undefined || given === null) return undefined;
-  if (given.some((bound) => typeof bound !== "number" || Number.isNaN(bound))) {
+  if (!isList(given) || given.some((bound) => typeof bound !== "number" || Number.isNaN(bound))) {
     diag.warn(`bucket boundaries must be numbers, got ${JSON.stringify(given)}; the default ones are used`);
     return undefined;
   }
-  return [...new Set(given.filter(Number.isFinite))].sort((a, b) => a - b);
+  return [...new Set(given.filter((bound) => Number.isFinite(bound)))].sort((a, b) => a - b);
+}
+
+/** Array.isArray would make it an array of anything. */
+function isList(given: readonly number[]): boolean {
+  return Array.isArray(given);
 }
 
 /** Equal for aggregations that do the same. */

@@ -11,17 +11,31 @@ export function sameStream(a: StreamDescriptor, b: StreamDescriptor): boolean {
   );
 }
 
-/** Says that `later` clashes with `earlier`, which has its name already. */
-export type ConflictReport = (earlier: StreamDescriptor, later: StreamDescriptor) => void;
+/** Says what clashes, each clash once. */
+export interface ConflictReport {
+  /** `later` has the name of `earlier`. */
+  descriptors(earlier: StreamDescriptor, later: StreamDescriptor): void;
+  /** An instrument is created again with other bucket boundaries; `earlier` is undefined for the default ones. */
+  boundaries(name: string, earlier: string | undefined, later: string): void;
+}
 
-/** Reports each clash once, with both sides and what to do (metrics SDK specification, duplicate instrument registration). */
+/** Reports with both sides and what to do (metrics SDK specification, duplicate instrument registration, advisory parameters). */
 export function createConflictReport(): ConflictReport {
   const reported = new Set<string>();
-  return (earlier, later) => {
-    const message = `two instruments are called ${later.name}: ${describe(earlier)} and ${describe(later)}; ${remedy(earlier, later)}`;
+  const warn = (message: string): void => {
     if (reported.has(message) || reported.size >= 1000) return;
     reported.add(message);
     diag.warn(message);
+  };
+  return {
+    descriptors: (earlier, later) =>
+      warn(
+        `two instruments are called ${later.name}: ${describe(earlier)} and ${describe(later)}; ${remedy(earlier, later)}`,
+      ),
+    boundaries: (name, earlier, later) =>
+      warn(
+        `${name} is created with bucket boundaries ${earlier === undefined ? "left to the default" : `[${earlier}]`} and with [${later}]; the first ones stay. Create it alike everywhere, or set them in a view`,
+      ),
   };
 }
 

@@ -1,5 +1,6 @@
 // Series over time: how they start, end, expire, overflow, and what each reader sees of it.
-import { AggregationTemporality, createAllowListAttributesProcessor } from "@opentelemetry/sdk-metrics";
+import { AggregationTemporality } from "@opentelemetry/sdk-metrics";
+import type { Attributes } from "@opentelemetry/api";
 import { createVirtualClock } from "@almanac/testkit";
 import { describe, expect, it } from "vitest";
 import { ManualReader, openProvider, warningsOf } from "./manual-reader.test.helper.ts";
@@ -62,6 +63,33 @@ describe("removal", () => {
     expect(await reader.series("g")).toEqual(["host=b: 1"]);
   });
 
+  it("takes nothing for a value that is missing", async () => {
+    const { reader, meter, provider } = openProvider();
+    const counter = meter.createCounter("c");
+    counter.add(1, { host: "a", zone: "1" });
+    const missing: { readonly host?: string | undefined } = {};
+    expect(provider.removeSeries({ host: missing.host })).toBe(0);
+    expect(counter.removeMatching({ zone: "1", host: undefined })).toBe(0);
+    expect(counter.removeMatching(null as unknown as object)).toBe(0);
+    expect(await reader.series("c")).toEqual(["host=a zone=1: 1"]);
+    expect(counter.removeMatching({})).toBe(1);
+  });
+
+  it("takes the series that a view leads to, and none beside it", async () => {
+    const process = (given: Attributes) => ({ ...given, tenant: "none" });
+    const { reader, meter } = openProvider({
+      views: [{ instrumentName: "*", attributesProcessors: [{ process }] }],
+    });
+    const counter = meter.createCounter("c");
+    const bound = counter.bind({ a: "x" });
+    bound.add(1);
+    counter.add(1, { a: "x", b: "y" });
+    bound.remove();
+    expect(await reader.series("c")).toEqual(["a=x b=y tenant=none: 1"]);
+    expect(counter.remove({ a: "x", b: "y" })).toBe(true);
+    expect(await reader.series("c")).toEqual([]);
+  });
+
   it("makes room below the limit, for bound series too", async () => {
     const { reader, meter } = openProvider(limitOf(3));
     const counter = meter.createCounter("c");
@@ -93,6 +121,28 @@ describe("expiry", () => {
     expect(await reader.points("c")).toContainEqual(
       expect.objectContaining({ attributes: { a: "idle" }, value: 2, startTime: [1090, 0] }),
     );
+  });
+
+  it("waits until every reader has shown the last of a series, unless one has stopped reading", async () => {
+    const clock = createVirtualClock(1_000_000);
+    const readers = [new ManualReader(), new ManualReader()] as const;
+    const [often, seldom] = readers;
+    const { meter } = openProvider({ clock, readers, seriesIdleMs: 60_000 });
+    const counter = meter.createCounter("c");
+    await seldom.metrics();
+    counter.add(1, { a: "x" });
+    for (let round = 0; round < 4; round++) {
+      expect(await often.series("c")).toEqual(["a=x: 1"]);
+      await clock.advance(30_000);
+    }
+    expect(await seldom.series("c")).toEqual(["a=x: 1"]);
+    expect(await often.series("c")).toEqual([]);
+    counter.add(2, { a: "y" });
+    for (let round = 0; round < 5; round++) {
+      expect(await often.series("c")).toEqual(["a=y: 2"]);
+      await clock.advance(30_000);
+    }
+    expect(await often.series("c")).toEqual([]);
   });
 
   it("refuses a time that is none", () => {
@@ -137,6 +187,13 @@ describe("cardinality limit", () => {
     expect(await reader.series("c")).toEqual([]);
     counter.add(3, { a: "new" });
     expect(await reader.series("c")).toEqual(["a=new: 3"]);
+  });
+
+  it("leaves no mark of a series that was started where there is no room", async () => {
+    const { reader, meter } = openProvider(limitOf(2));
+    const counter = meter.createCounter("c");
+    for (const a of ["x", "y"]) counter.start({ a });
+    expect(await reader.series("c")).toEqual(["a=x: 0"]);
   });
 
   it("merges with a series that has the overflow's own attributes", async () => {
@@ -195,140 +252,5 @@ describe("readers", () => {
     meter.createCounter("c");
     meter.createHistogram("h").bind({ a: "x" });
     expect((await reader.metrics()).all.size).toBe(0);
-  });
-});
-
-describe("observed series", () => {
-  it("are gone when they are not observed, and start anew", async () => {
-    const clock = createVirtualClock(1_000_000);
-    const change = new ManualReader(DELTA);
-    const { reader, meter } = openProvider({ clock });
-    const delta = openProvider({ clock, readers: [change] });
-    let hosts: string[] = ["a", "b"];
-    for (const each of [meter, delta.meter]) {
-      each.createObservableCounter("o").addCallback((result) => {
-        for (const host of hosts) result.observe(clock.now() / 1000, { host });
-      });
-    }
-    const seen = async (from: ManualReader) =>
-      (await from.points("o")).map(({ attributes, value, startTime }) => [attributes["host"], value, startTime[0]]);
-    await clock.advance(1_000);
-    expect(await seen(reader)).toEqual([
-      ["a", 1001, 1000],
-      ["b", 1001, 1000],
-    ]);
-    expect(await seen(change)).toEqual([
-      ["a", 1001, 1000],
-      ["b", 1001, 1000],
-    ]);
-    hosts = ["b"];
-    await clock.advance(1_000);
-    expect(await seen(reader)).toEqual([["b", 1002, 1000]]);
-    expect(await seen(change)).toEqual([["b", 1, 1001]]);
-    hosts = ["a"];
-    await clock.advance(1_000);
-    expect(await seen(reader)).toEqual([["a", 1003, 1002]]);
-    expect(await seen(change)).toEqual([["a", 1003, 1002]]);
-  });
-
-  it("that fall start anew when they only grow", async () => {
-    const clock = createVirtualClock(1_000_000);
-    const { reader, meter } = openProvider({ clock });
-    const change = new ManualReader(DELTA);
-    const delta = openProvider({ clock, readers: [change] });
-    let value = 10;
-    for (const each of [meter, delta.meter]) {
-      each.createObservableCounter("o").addCallback((result) => result.observe(value));
-      each.createObservableUpDownCounter("u").addCallback((result) => result.observe(value));
-    }
-    await reader.metrics();
-    await change.metrics();
-    value = 4;
-    await clock.advance(1_000);
-    expect((await reader.points("o"))[0]).toMatchObject({ value: 4, startTime: [1000, 0] });
-    expect((await change.points("o"))[0]).toMatchObject({ value: 4 });
-    value = 6;
-    expect((await change.points("u"))[0]).toMatchObject({ value: 2 });
-  });
-
-  it("add up where a view makes them one, the last of the same attributes counting", async () => {
-    const { reader, meter } = openProvider({
-      views: [{ instrumentName: "*", attributesProcessors: [createAllowListAttributesProcessor(["zone"])] }],
-    });
-    for (const name of ["o", "u"]) {
-      const observable = name === "o" ? meter.createObservableCounter(name) : meter.createObservableUpDownCounter(name);
-      observable.addCallback((result) => {
-        result.observe(100, { zone: "1", host: "a" });
-        result.observe(1, { zone: "1", host: "a" });
-        result.observe(2, { host: "b", zone: "1" });
-        result.observe(4, { zone: "2", host: "a" });
-      });
-      for (let collection = 0; collection < 3; collection++) {
-        expect(await reader.series(name)).toEqual(["zone=1: 3", "zone=2: 4"]);
-      }
-    }
-  });
-
-  it("are those of callbacks that end well and in time", async () => {
-    const clock = createVirtualClock(1_000_000);
-    const { reader, meter } = openProvider({ clock });
-    const observe = (name: string) => meter.createObservableGauge(name);
-    observe("good").addCallback((result) => result.observe(1));
-    observe("late").addCallback(async (result) => {
-      result.observe(1);
-      await new Promise(() => undefined);
-    });
-    observe("failing").addCallback((result) => {
-      result.observe(1);
-      throw new Error("no source");
-    });
-    observe("rejecting").addCallback(() => Promise.reject(new Error("no connection")));
-    const collecting = reader.metrics(500);
-    await clock.advance(500);
-    const { all, errors } = await collecting;
-    expect([...all.keys()]).toEqual(["good"]);
-    expect(errors.map(String).sort()).toEqual([
-      "Error: an observable callback did not end within 500 ms",
-      "Error: no connection",
-      "Error: no source",
-    ]);
-    expect(clock.pending).toBe(0);
-  });
-
-  it("may be observed several at once, each callback once, until it is removed", async () => {
-    const { reader, meter, provider } = openProvider();
-    const total = meter.createObservableCounter("total");
-    const now = meter.createObservableGauge("now");
-    const foreign = provider.getMeter("x").createObservableGauge("foreign");
-    let calls = 0;
-    const callback: Parameters<typeof meter.addBatchObservableCallback>[0] = (result) => {
-      calls++;
-      result.observe(total, 1, { a: "x" });
-      result.observe(now, 2, { a: "x" });
-      result.observe(foreign, 3);
-    };
-    meter.addBatchObservableCallback(callback, [total, now]);
-    meter.addBatchObservableCallback(callback, [now, total]);
-    expect([...(await reader.metrics()).all.keys()]).toEqual(["total", "now"]);
-    expect(calls).toBe(1);
-    meter.removeBatchObservableCallback(callback, [total]);
-    await reader.metrics();
-    meter.removeBatchObservableCallback(callback, [now, total]);
-    expect((await reader.metrics()).all.size).toBe(0);
-    expect(calls).toBe(2);
-    expect(await warningsOf(() => meter.addBatchObservableCallback(callback, []))).toHaveLength(1);
-  });
-
-  it("show attributes as they were observed", async () => {
-    const { reader, meter } = openProvider();
-    meter.createObservableGauge("o").addCallback(async (result) => {
-      const attributes = { host: "a" };
-      for (const host of ["a", "b"]) {
-        attributes.host = host;
-        result.observe(1, attributes);
-        await Promise.resolve();
-      }
-    });
-    expect(await reader.series("o")).toEqual(["host=a: 1", "host=b: 1"]);
   });
 });

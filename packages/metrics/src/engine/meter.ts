@@ -35,13 +35,14 @@ type Instrument = SyncInstrument | ObservableInstrument;
 export class ScopeMeter implements EngineMeter {
   readonly scope: ScopeSnapshot["scope"];
   readonly streams: StreamRegistry;
-  readonly callbacks = new CallbackRegistry();
-  readonly #instruments = new Map<string, Instrument[]>();
+  readonly callbacks: CallbackRegistry;
+  readonly #instruments = new Map<string, Created[]>();
   readonly #conflict = createConflictReport();
 
   constructor(scope: ScopeSnapshot["scope"], streams: StreamRegistry) {
     this.scope = scope;
     this.streams = streams;
+    this.callbacks = new CallbackRegistry(streams.provider);
   }
 
   createCounter<A extends Attributes>(name: string, options?: MetricOptions): EngineCounter<A> {
@@ -92,7 +93,7 @@ export class ScopeMeter implements EngineMeter {
   /** Synchronous instruments, for those who remove series everywhere. */
   *recorded(): Iterable<SyncInstrument> {
     for (const instruments of this.#instruments.values()) {
-      for (const instrument of instruments) if (instrument instanceof SyncInstrument) yield instrument;
+      for (const { instrument } of instruments) if (instrument instanceof SyncInstrument) yield instrument;
     }
   }
 
@@ -105,32 +106,54 @@ export class ScopeMeter implements EngineMeter {
     }
     const descriptor: StreamDescriptor = {
       name,
-      description: options?.description ?? "",
-      unit: options?.unit ?? "",
+      description: textOf(options?.description),
+      unit: textOf(options?.unit),
       type,
       valueType: options?.valueType ?? ValueType.DOUBLE,
     };
+    const advice = options?.advice?.explicitBucketBoundaries ?? undefined;
     // Names that differ in case only are one name.
     const sameName = this.#instruments.get(name.toLowerCase()) ?? [];
-    const known = sameName.find((instrument) => sameStream(instrument.descriptor, descriptor));
+    const known = sameName.find(({ instrument }) => sameStream(instrument.descriptor, descriptor));
     if (known !== undefined) {
-      const differs = known.descriptor.description !== descriptor.description || known.descriptor.name !== name;
-      if (differs) this.#conflict(known.descriptor, descriptor);
-      for (const store of known.stores) {
-        if (
-          store.options.describedByInstrument &&
-          descriptor.description.length > store.getDescriptor().description.length
-        ) {
-          store.describe(descriptor.description);
-        }
-      }
-      return known;
+      this.#compare(known, { descriptor, advice });
+      return known.instrument;
     }
-    const stores = this.streams.register(descriptor, options?.advice?.explicitBucketBoundaries, this.#conflict);
+    const stores = this.streams.register(descriptor, advice, this.#conflict);
     const instrument = isObservable(type)
       ? new ObservableInstrument(descriptor, stores, this.callbacks)
       : new SyncInstrument(descriptor, stores);
-    this.#instruments.set(name.toLowerCase(), [...sameName, instrument]);
+    this.#instruments.set(name.toLowerCase(), [...sameName, { instrument, advice: advice && String(advice) }]);
     return instrument;
   }
+
+  /** An instrument that is created again is the one there is; says how the two differ, where a view does not decide that anyway. */
+  #compare(
+    { instrument, advice: knownAdvice }: Created,
+    { descriptor, advice }: { readonly descriptor: StreamDescriptor; readonly advice: readonly number[] | undefined },
+  ): void {
+    const described = instrument.stores.filter(({ options }) => options.describedByInstrument);
+    const { name, description } = instrument.descriptor;
+    if (name !== descriptor.name || (description !== descriptor.description && described.length > 0)) {
+      this.#conflict.descriptors(instrument.descriptor, descriptor);
+    }
+    if (advice !== undefined && String(advice) !== knownAdvice)
+      this.#conflict.boundaries(name, knownAdvice, String(advice));
+    for (const store of described) {
+      if (descriptor.description.length > store.getDescriptor().description.length) {
+        store.describe(descriptor.description);
+      }
+    }
+  }
+}
+
+interface Created {
+  readonly instrument: Instrument;
+  /** Bucket boundaries of its first creation. */
+  readonly advice: string | undefined;
+}
+
+/** Untyped callers may pass anything. */
+function textOf(given: unknown): string {
+  return typeof given === "string" ? given : "";
 }

@@ -7,7 +7,7 @@ import type {
   ObservableCallback,
   ObservableResult,
 } from "@opentelemetry/api";
-import { TimeoutError } from "@opentelemetry/sdk-metrics";
+import { describeError } from "@almanac/core";
 import type { Clock } from "@almanac/core";
 import { settleAttributes } from "./attributes.ts";
 import { settleValue } from "./bound.ts";
@@ -16,27 +16,31 @@ import { ObservedStore } from "./observed-store.ts";
 import type { Observation } from "./observed-store.ts";
 import type { StreamDescriptor } from "./snapshot.ts";
 import type { Store, ValueRule } from "./store.ts";
+import { withinTime } from "./within-time.ts";
+
+/** Where a reader sets no time: a callback that never ends must not hold up every later collection (metrics SDK specification, callbacks). */
+const defaultTimeoutMs = 30_000;
 
 /** An instrument whose values callbacks report. Every reader has stores of its own, since it has its own collections. */
 export class ObservableInstrument implements Observable {
   readonly descriptor: StreamDescriptor;
   readonly rule: ValueRule;
   readonly stores: readonly Store[];
-  readonly #callbacks: CallbackRegistry;
+  readonly callbacks: CallbackRegistry;
 
   constructor(descriptor: StreamDescriptor, stores: readonly Store[], callbacks: CallbackRegistry) {
     this.descriptor = descriptor;
     this.rule = createValueRule(descriptor);
     this.stores = stores;
-    this.#callbacks = callbacks;
+    this.callbacks = callbacks;
   }
 
   addCallback(callback: ObservableCallback): void {
-    this.#callbacks.add(callback, this);
+    this.callbacks.add(callback, this);
   }
 
   removeCallback(callback: ObservableCallback): void {
-    this.#callbacks.remove(callback, this);
+    this.callbacks.remove(callback, this);
   }
 }
 
@@ -45,18 +49,27 @@ type Reported = Map<ObservableInstrument, Observation[]>;
 interface Registration {
   readonly callback: unknown;
   readonly instruments: ReadonlySet<ObservableInstrument>;
+  /** Calls that ran out of time and have not ended: others beside them would pile up. */
+  overdue: number;
   /** Runs the callback. Each instrument has an entry in what is reported, also when nothing was. */
   run(report: (instrument: ObservableInstrument, value: number, attributes: Attributes | undefined) => void): unknown;
 }
 
 /** The callbacks of one meter. The same callback for the same instruments counts once. */
 export class CallbackRegistry {
+  /** The same for all meters of a provider, whose instruments a callback may observe together. */
+  readonly provider: object;
   readonly #registrations: Registration[] = [];
+
+  constructor(provider: object) {
+    this.provider = provider;
+  }
 
   add(callback: ObservableCallback, instrument: ObservableInstrument): void {
     this.#register({
       callback,
       instruments: new Set([instrument]),
+      overdue: 0,
       run: (report) => {
         const result: ObservableResult = { observe: (value, attributes) => report(instrument, value, attributes) };
         return callback(result);
@@ -69,14 +82,19 @@ export class CallbackRegistry {
   }
 
   addBatch(callback: BatchObservableCallback, observables: readonly Observable[]): void {
-    const instruments = ownInstruments(observables);
-    if (instruments.size === 0) {
-      diag.error("a batch callback was given no observable instrument of this meter provider; it is never called");
-      return;
+    const instruments = this.#own(observables);
+    if (instruments.size === 0 || instruments.size < new Set(observables).size) {
+      diag.error(
+        instruments.size === 0
+          ? "a batch callback was given no observable instrument of this meter provider; it is never called"
+          : "a batch callback was given instruments that are no observable ones of this meter provider; they are left out",
+      );
     }
+    if (instruments.size === 0) return;
     this.#register({
       callback,
       instruments,
+      overdue: 0,
       run: (report) => {
         const result: BatchObservableResult = {
           observe(observable, value, attributes) {
@@ -91,7 +109,7 @@ export class CallbackRegistry {
   }
 
   removeBatch(callback: BatchObservableCallback, observables: readonly Observable[]): void {
-    this.#unregister(callback, ownInstruments(observables));
+    this.#unregister(callback, this.#own(observables));
   }
 
   /**
@@ -100,28 +118,10 @@ export class CallbackRegistry {
    */
   async observe(
     mine: (store: Store) => boolean,
-    { timeoutMs, clock }: { readonly timeoutMs: number | undefined; readonly clock: Clock },
+    { timeoutMs = defaultTimeoutMs, clock }: { readonly timeoutMs: number | undefined; readonly clock: Clock },
   ): Promise<unknown[]> {
     const errors: unknown[] = [];
-    const outcomes = [...this.#registrations].map(async (registration) => {
-      const reported: Reported = new Map();
-      let open = true;
-      const report = (instrument: ObservableInstrument, value: number, attributes: Attributes | undefined): void => {
-        if (!open) return;
-        const settled = settleValue(instrument.rule, value);
-        if (settled === undefined) return;
-        const observations = reported.get(instrument) ?? [];
-        reported.set(instrument, observations);
-        observations.push({ value: settled, attributes: settleAttributes(attributes, undefined).attributes });
-      };
-      try {
-        const pending = registration.run(report);
-        if (isThenable(pending)) await withinTime(pending, timeoutMs, clock);
-        return reported;
-      } finally {
-        open = false;
-      }
-    });
+    const outcomes = this.#registrations.map((registration) => run(registration, { timeoutMs, clock }));
     // In the order of registration, so that where two callbacks observe the same series the outcome does not depend on their speed.
     for (const outcome of await Promise.allSettled(outcomes)) {
       if (outcome.status === "rejected") errors.push(outcome.reason);
@@ -139,6 +139,14 @@ export class CallbackRegistry {
     if (index >= 0) this.#registrations.splice(index, 1);
   }
 
+  #own(observables: readonly Observable[]): ReadonlySet<ObservableInstrument> {
+    return new Set(
+      observables
+        .filter((observable) => observable instanceof ObservableInstrument)
+        .filter(({ callbacks }) => callbacks.provider === this.provider),
+    );
+  }
+
   #find(callback: unknown, instruments: ReadonlySet<ObservableInstrument>): number {
     return this.#registrations.findIndex(
       (known) =>
@@ -149,8 +157,43 @@ export class CallbackRegistry {
   }
 }
 
-function ownInstruments(observables: readonly Observable[]): ReadonlySet<ObservableInstrument> {
-  return new Set(observables.filter((observable) => observable instanceof ObservableInstrument));
+/** Calls a callback once. Rejects with what it threw, or when it is late. */
+async function run(
+  registration: Registration,
+  { timeoutMs, clock }: { readonly timeoutMs: number; readonly clock: Clock },
+): Promise<Reported> {
+  const what = `an observable callback of ${[...registration.instruments].map(({ descriptor }) => descriptor.name).join(", ")}`;
+  if (registration.overdue > 0)
+    throw new Error(`${what} has not ended since an earlier collection; it is called again afterwards`);
+  const reported: Reported = new Map();
+  let open = true;
+  const report = (instrument: ObservableInstrument, value: number, attributes: Attributes | undefined): void => {
+    if (!open) return;
+    const settledValue = settleValue(instrument.rule, value);
+    if (settledValue === undefined) return;
+    const observations = reported.get(instrument) ?? [];
+    reported.set(instrument, observations);
+    observations.push({ value: settledValue, settled: settleAttributes(attributes, undefined) });
+  };
+  let ended = true;
+  let late = false;
+  try {
+    const pending = registration.run(report);
+    if (!isThenable(pending)) return reported;
+    ended = false;
+    const ending = Promise.resolve(pending).finally(() => {
+      ended = true;
+      if (late) registration.overdue--;
+    });
+    await withinTime(ending, { timeoutMs, clock, what });
+    return reported;
+  } catch (error) {
+    late = !ended;
+    if (late) registration.overdue++;
+    throw error;
+  } finally {
+    open = false;
+  }
 }
 
 function deliver(
@@ -160,25 +203,21 @@ function deliver(
 ): void {
   for (const store of instrument.stores) {
     if (!mine(store)) continue;
-    if (store instanceof ObservedStore) store.observeAll(observations);
-    else for (const { value, attributes } of observations) store.record(value, attributes, undefined);
+    if (store instanceof ObservedStore) {
+      store.observe(observations);
+      continue;
+    }
+    for (const { value, settled } of observations) {
+      try {
+        store.record(value, settled.attributes, undefined);
+      } catch (error) {
+        // A view's processor threw.
+        diag.error(`a measurement of ${instrument.descriptor.name} is lost: ${describeError(error)}`);
+      }
+    }
   }
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
-}
-
-function withinTime(pending: PromiseLike<unknown>, timeoutMs: number | undefined, clock: Clock): Promise<unknown> {
-  if (timeoutMs === undefined) return Promise.resolve(pending);
-  return new Promise((resolve, reject) => {
-    const timer = clock.setTimeout(
-      () => reject(new TimeoutError(`an observable callback did not end within ${timeoutMs} ms`)),
-      timeoutMs,
-      { keepAlive: false },
-    );
-    Promise.resolve(pending)
-      .then(resolve, reject)
-      .finally(() => timer.cancel());
-  });
 }

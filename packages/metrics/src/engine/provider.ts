@@ -14,6 +14,7 @@ import type { MetricsSnapshot, ScopeSnapshot, SnapshotProducer } from "./snapsho
 import type { Store } from "./store.ts";
 import { StreamRegistry } from "./streams.ts";
 import { createView } from "./view.ts";
+import { withinTime } from "./within-time.ts";
 
 export interface MeterProviderOptions {
   /** What everything is measured about. Default: the official default resource. */
@@ -38,7 +39,10 @@ export interface EngineMeterProvider extends MeterProvider {
    * recording starts a series anew. What callbacks observe goes by itself when it is not observed any more.
    */
   removeSeries(match: Attributes): number;
-  /** Flushes every reader. Rejects with what the first of them threw, after all have ended. */
+  /**
+   * Flushes every reader. Rejects with what the first of them threw, after all have ended; one that takes longer than `timeoutMillis` ends
+   * with a TimeoutError. Default: they may take their time.
+   */
   forceFlush(options?: { readonly timeoutMillis?: number }): Promise<void>;
   /** Shuts every reader down, once; rejects as `forceFlush`. Meters asked for afterwards do nothing. */
   shutdown(options?: { readonly timeoutMillis?: number }): Promise<void>;
@@ -71,14 +75,27 @@ export function createMeterProvider(options: MeterProviderOptions = {}): EngineM
 
   for (const reader of readers) reader.setMetricProducer(createProducer(reader, { resource, meters, clock }));
 
+  /** One reader's failure keeps no other from ending well. */
+  async function all(
+    what: string,
+    timeoutMs: number | undefined,
+    run: (reader: IMetricReader) => Promise<void>,
+  ): Promise<void> {
+    const outcomes = await Promise.allSettled(
+      readers.map(async (reader) => withinTime(run(reader), { timeoutMs, clock, what: `a reader's ${what}` })),
+    );
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  }
+
   return {
-    getMeter(givenName, version = "", { schemaUrl } = {}) {
+    getMeter(givenName, version = "", options = {}) {
       if (closed) diag.warn("a meter was asked for after the meter provider was shut down; it records nothing");
       let name = givenName;
       if (typeof name !== "string" || name === "") {
         diag.warn(`a meter needs the name of its scope, got ${JSON.stringify(name)}; it is called ""`);
         name = "";
       }
+      const schemaUrl = options?.schemaUrl;
       const id = JSON.stringify([name, version, schemaUrl]);
       const known = closed ? undefined : meters.get(id);
       if (known !== undefined) return known;
@@ -102,7 +119,7 @@ export function createMeterProvider(options: MeterProviderOptions = {}): EngineM
         diag.warn("forceFlush was called after the meter provider was shut down; nothing is flushed");
         return;
       }
-      await settleAll(readers.map((reader) => reader.forceFlush(flushOptions)));
+      await all("flush", flushOptions?.timeoutMillis, (reader) => reader.forceFlush(flushOptions));
     },
 
     async shutdown(shutdownOptions) {
@@ -111,7 +128,7 @@ export function createMeterProvider(options: MeterProviderOptions = {}): EngineM
         return;
       }
       closed = true;
-      await settleAll(readers.map((reader) => reader.shutdown(shutdownOptions)));
+      await all("shut down", shutdownOptions?.timeoutMillis, (reader) => reader.shutdown(shutdownOptions));
     },
   };
 }
@@ -153,9 +170,4 @@ function createProducer(reader: IMetricReader, { resource, meters, clock }: Prod
   }
 
   return { snapshot, collect: async (options) => toCollectionResult(await snapshot(options)) };
-}
-
-async function settleAll(pending: readonly Promise<void>[]): Promise<void> {
-  const outcomes = await Promise.allSettled(pending);
-  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 }

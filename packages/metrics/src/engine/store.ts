@@ -361,8 +361,10 @@ export abstract class Store {
   #expire(idleMs: number, reader: object): void {
     const now = this.options.clock.monotonic();
     this.#collectedMs.set(reader, now);
-    let shownMs = now;
-    for (const each of this.readers) shownMs = Math.min(shownMs, this.#collectedMs.get(each) ?? -Infinity);
+    let othersMs = Infinity;
+    for (const other of this.readers) {
+      if (other !== reader) othersMs = Math.min(othersMs, this.#collectedMs.get(other) ?? -Infinity);
+    }
     for (let row = 0; row < this.attributes.length; row++) {
       if (this.isTouched(row)) {
         this.#lastSeen[row] = now;
@@ -370,7 +372,7 @@ export abstract class Store {
       } else if (this.attributes[row] !== undefined && !this.#pinned.has(row)) {
         const seenMs = this.#lastSeen[row]!;
         // Each reader is to show the last of a series. One that has stopped reading is not waited for.
-        const patience = seenMs <= shownMs ? idleMs : 2 * idleMs;
+        const patience = seenMs < othersMs ? idleMs : 2 * idleMs;
         if (now - seenMs >= patience) this.#remove(row);
       }
     }

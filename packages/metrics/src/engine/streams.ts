@@ -43,6 +43,11 @@ export class StreamRegistry {
     this.#scope = scope;
   }
 
+  /** The same for all scopes of a provider. */
+  get provider(): object {
+    return this.#context;
+  }
+
   /** The stores an instrument writes to: one per view that matches and per reader that wants another. */
   register(
     instrument: StreamDescriptor,
@@ -78,8 +83,8 @@ export class StreamRegistry {
     const limit = settleLimit(view?.limit ?? reader.selectCardinalityLimit?.(type));
     const descriptor: StreamDescriptor = {
       ...instrument,
-      name: view?.options.name ?? instrument.name,
-      description: view?.options.description ?? instrument.description,
+      name: view?.name ?? instrument.name,
+      description: view?.description ?? instrument.description,
     };
     const key = `${aggregationKey(aggregation)} ${temporality} ${limit}`;
     const rivals = this.#streams.filter(
@@ -93,21 +98,21 @@ export class StreamRegistry {
     );
     if (twin !== undefined) {
       const known = twin.store.getDescriptor();
-      if (known.description !== descriptor.description) conflict(known, descriptor);
+      if (known.description !== descriptor.description) conflict.descriptors(known, descriptor);
       if (descriptor.description.length > known.description.length) twin.store.describe(descriptor.description);
       twin.store.readers.add(reader);
       return twin.store;
     }
     // Another reader's stream of the same instrument is no rival: each reader sees one.
     const rival = rivals.find((stream) => stream.store.readers.has(reader));
-    if (rival !== undefined) conflict(rival.store.getDescriptor(), descriptor);
+    if (rival !== undefined) conflict.descriptors(rival.store.getDescriptor(), descriptor);
     const store = createStore(aggregation, {
       descriptor,
       temporality,
       limit,
       keep: view?.keep,
       process: view?.process,
-      describedByInstrument: view?.options.description === undefined,
+      describedByInstrument: view?.description === undefined,
       exemplarFilter: this.#context.exemplarFilter,
       idleMs: shared ? this.#context.idleMs : undefined,
       clock: this.#context.clock,

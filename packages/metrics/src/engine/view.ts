@@ -12,7 +12,10 @@ import type { StreamDescriptor } from "./snapshot.ts";
 
 /** One view, checked, with what it does to attributes. */
 export interface View extends Pick<StoreOptions, "keep" | "process"> {
-  readonly options: ViewOptions;
+  /** Undefined: the instrument's. */
+  readonly name: string | undefined;
+  /** Undefined: the instrument's. */
+  readonly description: string | undefined;
   /** Undefined: the reader's default. */
   readonly aggregation: AggregationOption | undefined;
   readonly limit: number | undefined;
@@ -29,11 +32,13 @@ interface ViewScope {
 const byKey = [createAllowListAttributesProcessor([]).constructor, createDenyListAttributesProcessor([]).constructor];
 
 /**
- * Checks a view and prepares it.
+ * Checks a view and prepares it. What becomes of `options` later changes nothing.
  *
- * @throws MetricsError `invalid_view` when nothing says which instruments it is for, or when it gives several the same name.
+ * @throws MetricsError `invalid_view` when nothing says which instruments it is for, when it gives several the same name, or when a number
+ * in it is none that could be meant.
  */
 export function createView(options: ViewOptions): View {
+  const { name, description, aggregation, aggregationCardinalityLimit: limit } = options;
   const { instrumentName, instrumentType, instrumentUnit, meterName, meterVersion, meterSchemaUrl } = options;
   const criteria = [instrumentName, instrumentType, instrumentUnit, meterName, meterVersion, meterSchemaUrl];
   if (criteria.every((criterion) => criterion === undefined || criterion === null)) {
@@ -42,28 +47,26 @@ export function createView(options: ViewOptions): View {
       `a view needs something to select instruments by, got ${JSON.stringify(Object.keys(options))}; give it instrumentName: "*" to mean all`,
     );
   }
-  if (options.name !== undefined && (instrumentName === undefined || /[*?]/.test(instrumentName))) {
+  if (name !== undefined && (instrumentName === undefined || /[*?]/.test(instrumentName))) {
     throw new MetricsError(
       "invalid_view",
-      `a view that renames to "${options.name}" must select one instrument, got instrumentName=${JSON.stringify(instrumentName)}; name it without wildcards`,
+      `a view that renames to "${name}" must select one instrument, got instrumentName=${JSON.stringify(instrumentName)}; name it without wildcards`,
     );
   }
-  const { boundaries } = (options.aggregation?.type === AggregationType.EXPLICIT_BUCKET_HISTOGRAM
-    ? options.aggregation.options
-    : undefined) ?? { boundaries: [] };
-  if (boundaries.some((bound) => Number.isNaN(bound))) {
-    throw new MetricsError("invalid_view", `bucket boundaries must be numbers, got ${boundaries.join(", ")}`);
+  if (limit !== undefined && limit !== null && !(limit >= 1)) {
+    throw new MetricsError(
+      "invalid_view",
+      `aggregationCardinalityLimit must be at least 1, got ${String(limit)}; the overflow series counts towards it`,
+    );
   }
   const matchesName = instrumentName === undefined ? () => true : wildcard(instrumentName);
   const same = (wanted: string | undefined, actual: string | undefined): boolean =>
     wanted === undefined || wanted === (actual ?? "");
   return {
-    options,
-    aggregation:
-      options.aggregation === undefined || options.aggregation.type === AggregationType.DEFAULT
-        ? undefined
-        : options.aggregation,
-    limit: options.aggregationCardinalityLimit,
+    name,
+    description,
+    aggregation: aggregation === undefined ? undefined : settleAggregation(aggregation),
+    limit,
     ...settleProcessors(options.attributesProcessors ?? []),
     matches: (instrument, scope) =>
       matchesName(instrument.name) &&
@@ -73,6 +76,36 @@ export function createView(options: ViewOptions): View {
       same(meterVersion, scope.version) &&
       same(meterSchemaUrl, scope.schemaUrl),
   };
+}
+
+/** A copy with numbers that can be meant. Undefined for the default, which is the reader's. */
+function settleAggregation(aggregation: AggregationOption): AggregationOption | undefined {
+  switch (aggregation.type) {
+    case AggregationType.DEFAULT:
+      return undefined;
+    case AggregationType.EXPLICIT_BUCKET_HISTOGRAM: {
+      const boundaries: unknown = aggregation.options?.boundaries;
+      if (boundaries === undefined) return structuredClone(aggregation);
+      if (!Array.isArray(boundaries) || boundaries.some((bound) => typeof bound !== "number" || Number.isNaN(bound))) {
+        throw new MetricsError("invalid_view", `bucket boundaries must be numbers, got ${JSON.stringify(boundaries)}`);
+      }
+      return structuredClone(aggregation);
+    }
+    case AggregationType.EXPONENTIAL_HISTOGRAM: {
+      const maxSize = aggregation.options?.maxSize;
+      if (maxSize !== undefined && !(Number.isInteger(maxSize) && maxSize >= 1)) {
+        throw new MetricsError(
+          "invalid_view",
+          `maxSize of an exponential histogram must be a positive integer, got ${String(maxSize)}; 160 is the default`,
+        );
+      }
+      return structuredClone(aggregation);
+    }
+    case AggregationType.DROP:
+    case AggregationType.LAST_VALUE:
+    case AggregationType.SUM:
+      return aggregation;
+  }
 }
 
 /** `*` stands for any characters, `?` for one (metrics SDK specification, instrument selection criteria). */

@@ -1,0 +1,27 @@
+import { TimeoutError } from "@opentelemetry/sdk-metrics";
+import type { Clock } from "@almanac/core";
+
+/** What `pending` comes to, or a rejection with the official SDK's TimeoutError once `timeoutMs` are over. Without a time it waits. */
+export function withinTime<T>(
+  pending: PromiseLike<T>,
+  { timeoutMs, clock, what }: { readonly timeoutMs: number | undefined; readonly clock: Clock; readonly what: string },
+): Promise<T> {
+  if (timeoutMs === undefined) return Promise.resolve(pending);
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimeout(
+      () => reject(new TimeoutError(`${what} did not end within ${timeoutMs} ms`)),
+      timeoutMs,
+      { keepAlive: false },
+    );
+    pending.then(
+      (value) => {
+        timer.cancel();
+        resolve(value);
+      },
+      (error: Error) => {
+        timer.cancel();
+        reject(error);
+      },
+    );
+  });
+}
