@@ -1,5 +1,3 @@
-import { connect } from "node:net";
-import { once } from "node:events";
 import { createMeterProvider } from "@almanac/metrics";
 import { createVirtualClock } from "@almanac/testkit";
 import { afterEach, describe, expect, it } from "vitest";
@@ -136,63 +134,5 @@ describe("the endpoint", () => {
     cleanUps.push(() => server.close());
     const page = await (await fetch(`${server.url}/metrics?name[]=a_total&x=1&name%5B%5D=c_total`)).text();
     expect([...readPage(page, "text").keys()]).toEqual(["a_total", "c_total"]);
-  });
-
-  it("serves many readers, slow ones among them, whole pages while series move", { timeout: 30_000 }, async () => {
-    const { reader, meter } = setUp();
-    const server = await startMetricsServer(reader, { maxConnections: 300 });
-    cleanUps.push(() => server.close());
-    const histogram = meter.createHistogram("wait", { advice: { explicitBucketBoundaries: [1, 2, 3] } });
-    const bound = Array.from({ length: 1_500 }, (_, k) => ({ k: `${k}`.padEnd(60, "x") }));
-    const record = (): void => {
-      for (const labels of bound) histogram.record(Math.random() * 4, labels);
-    };
-    record();
-    let recording = true;
-    const recorded = (async () => {
-      while (recording) {
-        record();
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-    })();
-    const slow = Array.from({ length: 2 }, () => {
-      const socket = connect(server.port, "127.0.0.1");
-      socket.on("error", () => {});
-      socket.pause();
-      socket.write("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-      return socket;
-    });
-    const accepts = ["text/plain", openMetrics];
-    const pages = await Promise.all(
-      Array.from({ length: 60 }, async (_, index) => {
-        const accept = accepts[index % 2] ?? "";
-        const answer = await fetch(`${server.url}/metrics`, { headers: { accept, "accept-encoding": "identity" } });
-        return { page: await answer.text(), format: index % 2 === 0 ? ("text" as const) : ("openmetrics" as const) };
-      }),
-    );
-    recording = false;
-    await recorded;
-    // The parser refuses buckets that fall and counts that are not the last bucket's.
-    for (const { page, format } of new Map(pages.map((one) => [one.page, one])).values()) {
-      expect(readPage(page, format).get("wait")?.samples.size).toBe(1_500 * 6);
-    }
-    for (const socket of slow) {
-      let received = "";
-      socket.on("data", (chunk: Buffer) => (received += chunk.toString("latin1")));
-      const length = new Promise<number>((resolve) => {
-        const check = (): void => {
-          const body = received.indexOf("\r\n\r\n");
-          const expected = Number(/content-length: (\d+)/i.exec(received)?.[1]);
-          if (body > 0 && received.length - body - 4 >= expected) resolve(expected);
-        };
-        socket.on("data", check);
-      });
-      socket.resume();
-      expect(await length).toBeGreaterThan(100_000);
-      const body = received.slice(received.indexOf("\r\n\r\n") + 4);
-      expect(readPage(body, "text").get("wait")?.samples.size).toBe(1_500 * 6);
-      socket.destroy();
-      await once(socket, "close");
-    }
   });
 });
