@@ -8,9 +8,11 @@ import {
 } from "@opentelemetry/api";
 import { createCleanup, describeError, silentLogger, systemClock } from "@almanac/core";
 import type { Cleanup, Clock, Logger, Timer } from "@almanac/core";
-import { isKubeError, linkSignals, type Informer, type InformerEvent, type KubeObject } from "@almanac/kube";
+import { isKubeError, linkSignals } from "@almanac/kube";
+import type { Informer, InformerEvent, KubeObject, LinkedSignal } from "@almanac/kube";
 import type { BackoffOptions } from "./backoff.ts";
 import { ControllerError } from "./error.ts";
+import { lostHold, type Hold, type Partition } from "./partition.ts";
 import type { Predicate } from "./predicates.ts";
 import type { QueueInstruments } from "./queue-metrics.ts";
 import { createReconcileTracer } from "./reconcile-span.ts";
@@ -34,6 +36,11 @@ export interface ReconcileContext<T extends KubeObject> {
   readonly span: Span;
   /** Failures of this key in a row before this try. */
   readonly retries: number;
+  /**
+   * Throws when this process may not act on the object any more: called right before whatever cannot be taken back, it also sees what
+   * `signal` learns a moment later, after a pause of the whole process.
+   */
+  assertCurrent(): void;
   /** Puts a written object into the informer's store at once, so that the next reconcile reads its own write. */
   observe(object: T): void;
 }
@@ -62,6 +69,8 @@ export interface ControllerOptions<T extends KubeObject> {
   readonly parentContext?: (object: T) => Context | undefined;
   /** Spans to link to, beside the previous failed try. */
   readonly links?: (object: T) => readonly Link[];
+  /** Objects of other processes are left alone. Default: all are this process' own. */
+  readonly partition?: Partition;
   /** Every object is reconciled so often (plus up to 10 %), with low priority. Default: never. */
   readonly resyncMs?: number;
   /** The reconcile's signal aborts after so long. Default: never. */
@@ -104,6 +113,7 @@ export interface Controller {
  */
 export function createController<T extends KubeObject>(options: ControllerOptions<T>): Controller {
   const { name, informer, telemetry, concurrency = 1, clock = systemClock, random = Math.random } = options;
+  const { partition } = options;
   const { stuckAfterMs = 600_000, drainMs = 10_000, abandonMs = 2_000, watches = [], resyncMs } = options;
   checkOptions(options, { concurrency, stuckAfterMs, drainMs, abandonMs });
   const kind = informer.definition.kind;
@@ -115,6 +125,18 @@ export function createController<T extends KubeObject>(options: ControllerOption
 
   function subscribe(target: WorkQueue<Request>): Cleanup {
     const subscriptions = createCleanup();
+    const offer = (request: Request, settings: Parameters<typeof target.add>[1]): void => {
+      if (partition?.owns(request.namespace) !== false) target.add(request, settings);
+    };
+    if (partition !== undefined) {
+      subscriptions.use(
+        partition.onGain((gained) => {
+          for (const object of informer.list()) {
+            if (gained(object.metadata.namespace ?? "")) target.add(requestFor(object), { priority: "low" });
+          }
+        }),
+      );
+    }
     subscriptions.use(
       informer.onEvent((event, atMs) => {
         const resync = event.type === "update" && event.resync;
@@ -122,7 +144,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
         // What is there at the start, and resyncs, can wait behind what someone just changed.
         const calm = resync || (event.type === "add" && event.initial);
         const cause = resync ? undefined : { name: `${event.type} ${kind}`, atMs };
-        target.add(requestFor(event.object), { priority: calm ? "low" : "normal", cause });
+        offer(requestFor(event.object), { priority: calm ? "low" : "normal", cause });
       }),
     );
     for (const watched of watches) {
@@ -131,7 +153,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
           const calm = event.type === "add" && event.initial;
           const cause = { name: `${event.type} ${watched.informer.definition.kind}`, atMs };
           for (const request of watched.requests(event)) {
-            target.add(request, { priority: calm ? "low" : "normal", cause });
+            offer(request, { priority: calm ? "low" : "normal", cause });
           }
         }),
       );
@@ -141,7 +163,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
       const arm = (): Timer =>
         clock.setTimeout(
           () => {
-            for (const object of informer.list()) target.add(requestFor(object), { priority: "low" });
+            for (const object of informer.list()) offer(requestFor(object), { priority: "low" });
             timer = arm();
           },
           resyncMs * (1 + random() / 10),
@@ -200,6 +222,13 @@ export function createController<T extends KubeObject>(options: ControllerOption
   async function reconcileOne(target: WorkQueue<Request>, item: WorkItem<Request>, stop: AbortSignal): Promise<void> {
     const request = item.key;
     const id = idOf(request);
+    using hold = partition?.enter(request.namespace);
+    if (partition !== undefined && hold === undefined) {
+      // Whoever has it now reconciles all of them.
+      target.forget(request);
+      lastTry.delete(id);
+      return;
+    }
     const retries = target.retries(request);
     const object = informer.get(request.namespace, request.name);
     const { span, context } = tracer.start({
@@ -217,7 +246,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
       ...(request.namespace === "" ? {} : { namespace: request.namespace }),
       name: request.name,
     });
-    using linked = linkSignals(stop);
+    using linked = linkSignals(stop, hold?.signal);
     const { signal } = linked;
     const timer =
       options.reconcileTimeoutMs === undefined
@@ -239,6 +268,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
         logger: own,
         span,
         retries,
+        assertCurrent: () => assertCurrent(linked, hold),
         observe: (written) => informer.observe(written),
       });
       const durationSeconds = (clock.monotonic() - startedAt) / 1000;
@@ -360,9 +390,15 @@ export function createController<T extends KubeObject>(options: ControllerOption
       return queue?.working ?? 0;
     },
     enqueue(request) {
-      queue?.add({ namespace: request.namespace, name: request.name });
+      if (partition?.owns(request.namespace) !== false)
+        queue?.add({ namespace: request.namespace, name: request.name });
     },
   };
+}
+
+function assertCurrent(linked: LinkedSignal, hold: Hold | undefined): void {
+  if (hold?.current === false) linked.abort(lostHold());
+  linked.signal.throwIfAborted();
 }
 
 function requestFor(object: KubeObject): Request {

@@ -27,6 +27,11 @@ export interface LeaderElectorOptions {
   readonly random?: () => number;
   readonly instruments?: LeaderElectionInstruments;
   onState?(leading: boolean): void;
+  /**
+   * Asked when the lease is free, before it is taken: undefined leaves it to others for now. The permit is disposed of when it was not taken
+   * after all, or when its term has ended. Default: always.
+   */
+  permit?(): Disposable | undefined;
 }
 
 /** What a leader may show to others, so that they refuse a deposed one. */
@@ -58,6 +63,7 @@ interface Sighting {
 interface Held {
   lease: Lease;
   readonly transitions: number;
+  readonly permit: Disposable | undefined;
   /** Start of the request that acquired or last renewed the lease, on both clocks. */
   since: { monotonicMs: number; wallMs: number };
 }
@@ -133,10 +139,17 @@ export function createLeaderElector(client: KubeClient, options: LeaderElectorOp
       leaseTransitions: transitions,
     };
     const call = { signal, timeoutMs: renewDeadlineMs };
-    const lease = await (found === undefined
-      ? leases.create({ metadata: { namespace, name }, spec }, call)
-      : leases.replace({ ...found, spec }, call));
-    held = { lease, transitions, since };
+    const permit = options.permit?.();
+    if (options.permit !== undefined && permit === undefined) return false;
+    try {
+      const lease = await (found === undefined
+        ? leases.create({ metadata: { namespace, name }, spec }, call)
+        : leases.replace({ ...found, spec }, call));
+      held = { lease, transitions, since, permit };
+    } catch (error) {
+      permit?.[Symbol.dispose]();
+      throw error;
+    }
     return true;
   }
 
@@ -144,6 +157,7 @@ export function createLeaderElector(client: KubeClient, options: LeaderElectorOp
     for (let tries = 0; !signal.aborted; tries++) {
       try {
         if ((await acquire(signal)) && leading()) return held;
+        held?.permit?.[Symbol.dispose]();
         held = undefined;
       } catch (thrown) {
         const error = KubeError.from(thrown);
@@ -275,6 +289,7 @@ export function createLeaderElector(client: KubeClient, options: LeaderElectorOp
       held = undefined;
       if (!lost.signal.aborted) announce(false);
       if (kept) await release(term);
+      term.permit?.[Symbol.dispose]();
     }
     return lost.signal.aborted;
   }
