@@ -149,6 +149,13 @@ export function methodNotAllowed(resource: ResourceName, action: string): Status
   return new StatusError(405, "MethodNotAllowed", text, { details: detailsOf(resource, "") });
 }
 
+/** The path is known, but not with this method. */
+export function noSuchMethod(): StatusError {
+  return new StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {
+    details: {},
+  });
+}
+
 export function expired(text: string, continueToken?: string): StatusError {
   return new StatusError(410, "Expired", text, continueToken === undefined ? {} : { continueToken });
 }
@@ -172,7 +179,7 @@ export function internalError(text: string): StatusError {
   });
 }
 
-export function tooLargeResourceVersion(asked: number, current: number): StatusError {
+export function tooLargeResourceVersion(asked: string, current: number): StatusError {
   return new StatusError(504, "Timeout", `Timeout: Too large resource version: ${asked}, current: ${current}`, {
     details: {
       causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],

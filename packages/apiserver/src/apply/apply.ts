@@ -95,10 +95,11 @@ export function applyServerSide(options: ApplyOptions): ApplyResult {
   const owned = ownable(set);
   if (owned.size === 0) result.delete(id);
   else {
-    // A request that changes nothing leaves no trace, so that it need not be stored.
+    // A request that changes nothing leaves no trace, so that it need not be stored. One that changes owners alone has no time, as in
+    // the real server.
     const isNoop = last !== undefined && equalSets(last.set, owned) && last.apiVersion === apiVersion;
-    const isUnchanged = isNoop && deepEqual(live, object);
-    result.set(id, { ...identity, set: owned, time: isUnchanged ? last.time : time });
+    const isSame = options.live !== undefined && deepEqual(live, object);
+    result.set(id, { ...identity, set: owned, time: !isSame ? time : isNoop ? last.time : undefined });
   }
   return { object: withManagedFields(object, encodeManagers(result)) };
 }

@@ -6,6 +6,8 @@ import type { SchemaNode } from "../schema/node.ts";
 /** How values of one type merge: structured-merge-diff's "atom". A type may be several things; the value then decides which. */
 export interface MergeType {
   readonly isScalar: boolean;
+  /** The only kind of scalar that it takes; without it, any. */
+  readonly only?: "string" | "number" | "boolean" | undefined;
   readonly map?: MapType | undefined;
   readonly list?: ListType | undefined;
   /** The value of a list's key that an item leaves out. */
@@ -69,7 +71,7 @@ export function struct(fields: Readonly<Record<string, MergeType>> = {}): MergeT
 /** A map whose values are scalars. */
 export const mapOfScalars: MergeType = {
   isScalar: false,
-  map: { fields: new Map(), element: scalar, isAtomic: false },
+  map: { fields: new Map(), element: { isScalar: true, only: "string" }, isAtomic: false },
 };
 
 /** An object that is owned and replaced as a whole. */
@@ -108,6 +110,13 @@ export function mergeTypeOf(schema: CompiledSchema | BuiltinSchema): MergeType {
   return type;
 }
 
+const scalarKinds: ReadonlyMap<string, NonNullable<MergeType["only"]>> = new Map([
+  ["string", "string"],
+  ["integer", "number"],
+  ["number", "number"],
+  ["boolean", "boolean"],
+]);
+
 function typeOfNode(node: SchemaNode, preservesUnknown: boolean, isRoot: boolean): MergeType {
   const preserves = preservesUnknown || node.preserveUnknown;
   if (node.type === "object") {
@@ -130,7 +139,8 @@ function typeOfNode(node: SchemaNode, preservesUnknown: boolean, isRoot: boolean
     const isAtomic = node.listType !== "set" && node.listType !== "map";
     return { isScalar: false, list: { element, isAtomic, keys: node.listType === "map" ? node.listMapKeys : [] } };
   }
-  return node.type === undefined && !node.intOrString ? deduced : scalar;
+  if (node.type === undefined) return node.intOrString ? scalar : deduced;
+  return { isScalar: true, only: scalarKinds.get(node.type) };
 }
 
 function withDefault(node: SchemaNode, preservesUnknown: boolean): MergeType {

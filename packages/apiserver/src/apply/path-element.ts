@@ -24,11 +24,11 @@ export function itemElement(item: Json, type: ListType): { element: string } | {
   const keys: JsonObject = {};
   for (const name of type.keys) {
     const value = getOwn(item, name) ?? type.element.map?.fields.get(name)?.default;
-    if (value === undefined) {
-      const why = "has an element that omits key field";
-      return { problem: `associative list with keys ${why} ${JSON.stringify(name)} (and doesn't have default value)` };
-    }
-    setOwn(keys, name, value);
+    if (value !== undefined) setOwn(keys, name, value);
+  }
+  if (Object.keys(keys).length === 0) {
+    const why = `has an element that omits all key fields [${type.keys.map((name) => JSON.stringify(name)).join(" ")}]`;
+    return { problem: `associative list with keys ${why} (and doesn't have default values for any key fields)` };
   }
   return { element: `k:${canonicalJson(keys)}` };
 }

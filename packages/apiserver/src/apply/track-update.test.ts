@@ -94,19 +94,19 @@ describe("trackUpdate", () => {
     expect(managed(main)).toEqual(managed(created));
   });
 
-  it.each<[string, Json]>([
-    ["an empty list", []],
-    ["one empty entry", [{}]],
-  ])("starts afresh when the client sends %s", (_name, managedFields) => {
-    const created = track(undefined, { spec: { a: 1 } });
-    const reset = track(created, { metadata: { name: "t", managedFields }, spec: { a: 2 } });
-    expect(managed(reset)).toEqual([]);
-    expect(managed(track(reset, { spec: { a: 3 } }))).toEqual([]);
-  });
+  it.each<[string, Json]>([["one empty entry", [{}]]])(
+    "starts afresh when the client sends %s",
+    (_name, managedFields) => {
+      const created = track(undefined, { spec: { a: 1 } });
+      const reset = track(created, { metadata: { name: "t", managedFields }, spec: { a: 2 } });
+      expect(managed(reset)).toEqual([]);
+      expect(managed(track(reset, { spec: { a: 3 } }))).toEqual([]);
+    },
+  );
 
-  it("keeps the stored entries when the client sends none, or nonsense", () => {
+  it("keeps the stored entries when the client sends none, an empty list, or nonsense", () => {
     const created = track(undefined, { spec: { a: 1 } });
-    for (const managedFields of [null, [{ operation: "Eat" }], "x", [1]] as Json[]) {
+    for (const managedFields of [null, [], [{ operation: "Eat" }], "x", [1]] as Json[]) {
       expect(track(created, { metadata: { name: "t", managedFields } })).toEqual(created);
     }
     expect(track(created, { metadata: { name: "t" } })).toEqual(created);

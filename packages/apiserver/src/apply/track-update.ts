@@ -16,7 +16,7 @@ export interface TrackUpdateOptions extends WriteOptions {
  * `updated` with managedFields that say who owns what after a create, update or patch: the writer owns every field it changed, and
  * loses none that it owned. A write that changes nothing changes no entry and no time.
  *
- * managedFields in `updated` are taken as the client's wish (an empty list resets them), except through a subresource. An object
+ * managedFields in `updated` are taken as the client's wish (a list of one empty entry resets them), except through a subresource. An object
  * without any is tracked from its creation or from its first apply on, not from an update in between.
  *
  * From Kubernetes' "Server-Side Apply" and k8s.io/apimachinery/pkg/util/managedfields.
@@ -43,9 +43,9 @@ function currentManagers({ live, updated, subresource }: TrackUpdateOptions): Ma
   return decoded === undefined || decoded.size === 0 ? stored() : decoded;
 }
 
-/** An empty list, or one empty entry, asks for a fresh start. */
+/** One empty entry asks for a fresh start; an empty list, which many clients send without meaning it, does not. */
 function isReset(wanted: Json | undefined): boolean {
   if (!Array.isArray(wanted)) return false;
   const [first] = wanted;
-  return wanted.length === 0 || (wanted.length === 1 && isObject(first) && Object.keys(first).length === 0);
+  return wanted.length === 1 && isObject(first) && Object.keys(first).length === 0;
 }

@@ -259,8 +259,10 @@ export function removePaths(value: Json, set: FieldSet, type: MergeType, emptied
   }
 }
 
-/** Why `applied` cannot be merged: undeclared fields, items without keys, items with the same key. */
+/** Why `applied` cannot be merged: values of another type, undeclared fields, items without keys, items with the same key. */
 export function problemsOf(applied: Json, type: MergeType, path = ""): string[] {
+  const mismatch = mismatchOf(applied, type);
+  if (mismatch !== undefined) return [`${path}: ${mismatch}`];
   const { map, list } = shapeOf(type, applied);
   if (map !== undefined && isObject(applied)) {
     return Object.entries(applied).flatMap(([name, member]) => {
@@ -280,4 +282,44 @@ export function problemsOf(applied: Json, type: MergeType, path = ""): string[] 
     seen.add(identity.element);
     return problemsOf(item, list.element, at);
   });
+}
+
+/** What is wrong with the type of `value`, printed as Go prints the values that it wraps. */
+function mismatchOf(value: Json, type: MergeType): string | undefined {
+  if (value === null) return undefined;
+  if (type.isScalar) {
+    const { only } = type;
+    if (only === undefined || typeof value === only) return undefined;
+    if (only === "number") return `expected numeric (int or float), got ${goTypeOf(value)}`;
+    return only === "string"
+      ? `expected string, got &value.valueUnstructured{Value:${goValue(value)}}`
+      : `expected boolean, got &{${goPlain(value)}}`;
+  }
+  if (type.map !== undefined && type.list === undefined && !isObject(value))
+    return `expected map, got &{${goPlain(value)}}`;
+  if (type.list !== undefined && type.map === undefined && !Array.isArray(value))
+    return `expected list, got &{${goPlain(value)}}`;
+  return undefined;
+}
+
+function goTypeOf(value: Json): string {
+  if (Array.isArray(value)) return "[]interface {}";
+  if (isObject(value)) return "map[string]interface {}";
+  return typeof value === "boolean" ? "bool" : "string";
+}
+
+/** Go's `%v`. */
+function goPlain(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(goPlain).join(" ")}]`;
+  if (!isObject(value)) return value === null ? "<nil>" : String(value);
+  const members = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
+  return `map[${members.map(([key, member]) => `${key}:${goPlain(member)}`).join(" ")}]`;
+}
+
+/** Go's `%#v`. */
+function goValue(value: Json): string {
+  if (Array.isArray(value)) return `[]interface {}{${value.map(goValue).join(", ")}}`;
+  if (!isObject(value)) return typeof value === "string" ? JSON.stringify(value) : String(value);
+  const members = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
+  return `map[string]interface {}{${members.map(([key, member]) => `${JSON.stringify(key)}:${goValue(member)}`).join(", ")}}`;
 }

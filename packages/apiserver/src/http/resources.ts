@@ -6,30 +6,37 @@ import type { IncludeObject } from "../table/table.ts";
 import type { Representation } from "./negotiate.ts";
 import type { ResourcePath } from "./path.ts";
 import type { Exchange } from "./request.ts";
+import type { Kind } from "../kinds/kind.ts";
 import { groupVersion, present } from "../kinds/kind.ts";
-import { at, isObject, metaOf } from "../object.ts";
+import { at, isObject, metaOf, withMeta } from "../object.ts";
 import { decodeObject } from "../rest/decode.ts";
 import { deleteObject, readDeleteOptions } from "../rest/delete.ts";
 import { acceptedPatches, patchObject, patchTypes } from "../rest/patch.ts";
-import { listPage } from "../rest/read.ts";
+import type { ListPage, ListQuery } from "../rest/read.ts";
+import { checkReached, listPage, readRevision } from "../rest/read.ts";
 import { patchScale, readScale, replaceScale } from "../rest/scale.ts";
 import { readSelection } from "../rest/selection.ts";
 import { createObject, replaceObject } from "../rest/write.ts";
-import { notSupported, required } from "../schema/index.ts";
+import { invalidValue, notSupported, required } from "../schema/index.ts";
 import {
   badRequest,
+  conflict,
   invalid,
   methodNotAllowed,
+  noSuchMethod,
   noSuchPath,
   notFound,
   qualified,
+  StatusError,
   unsupportedMediaType,
 } from "../status.ts";
 import { tableMetadata, toPartial, toTable } from "../table/table.ts";
+import { duplicateFields } from "./duplicate-fields.ts";
 import { mediaType, parseJson, parseObject, parseYamlText, readBody } from "./body.ts";
 import { isResourceConversion, negotiate } from "./negotiate.ts";
 import { addWarning, send, sendJson, sendPieces } from "./respond.ts";
-import { readBoolean, serveWatch } from "./watch.ts";
+import { readBoolean, readInteger } from "./query.ts";
+import { serveWatch } from "./watch.ts";
 
 /** Answers requests for resources: every verb on collections, objects and subresources. */
 export async function serveResource(exchange: Exchange, path: ResourcePath): Promise<void> {
@@ -40,18 +47,20 @@ export async function serveResource(exchange: Exchange, path: ResourcePath): Pro
   labels.resource = qualified(kind);
   checkScope(served, path);
   if (
-    path.subresource === "status"
-      ? !version.hasStatus
-      : path.subresource === "scale"
-        ? version.scale === undefined
-        : path.subresource !== ""
+    path.subresource === "finalize"
+      ? kind.collection !== "namespaces"
+      : path.subresource === "status"
+        ? !version.hasStatus
+        : path.subresource === "scale"
+          ? version.scale === undefined
+          : path.subresource !== ""
   ) {
     throw noSuchPath();
   }
   if (version.deprecationWarning !== undefined) addWarning(response, version.deprecationWarning);
   const target: Target = { kind, version, namespace: path.namespace, name: path.name, subresource: path.subresource };
   const representation = negotiate(request.headers.accept, isResourceConversion);
-  const method = request.method ?? "";
+  const method = request.method === "HEAD" ? "GET" : (request.method ?? "");
   if (path.subresource === "scale") return serveScale(exchange, target, representation, method);
   if (target.name === "") {
     if (method === "GET")
@@ -70,7 +79,21 @@ export async function serveResource(exchange: Exchange, path: ResourcePath): Pro
     if (method === "PATCH") return patch(exchange, target, representation);
     if (method === "DELETE" && target.subresource === "") return deleteOne(exchange, target, representation);
   }
-  throw methodNotAllowed(kind, method);
+  throw refuseMethod(target, method);
+}
+
+const verbs: ReadonlyMap<string, string> = new Map([
+  ["POST", "create"],
+  ["PUT", "update"],
+  ["PATCH", "patch"],
+  ["DELETE", "delete"],
+]);
+
+/** Built-in kinds have no route for what they do not offer; custom ones have one for all methods. */
+function refuseMethod({ kind, name }: Target, method: string): StatusError {
+  if (!kind.custom) return noSuchMethod();
+  if (method === "PUT" && name === "") return badRequest("name must be provided");
+  return methodNotAllowed(kind, verbs.get(method) ?? "");
 }
 
 function checkScope({ kind }: ServedKind, path: ResourcePath): void {
@@ -86,7 +109,14 @@ function watch(exchange: Exchange, target: Target, representation: Representatio
 function get(exchange: Exchange, target: Target, representation: Representation): void {
   exchange.labels.verb = "get";
   const { kind, namespace, name } = target;
-  const entry = exchange.context.store.collection(kind.collection).get(namespace, name);
+  const { store } = exchange.context;
+  const revision = exchange.query.get("resourceVersion") ?? "";
+  checkReached(
+    readRevision(revision, (why) => new StatusError(500, "Unknown", why)),
+    revision,
+    store.revision,
+  );
+  const entry = store.collection(kind.collection).get(namespace, name);
   if (entry === undefined) throw notFound(kind, name);
   sendEntry(exchange, target, representation, 200, entry);
 }
@@ -95,19 +125,12 @@ async function list(exchange: Exchange, target: Target, representation: Represen
   exchange.labels.verb = "list";
   const { context, query, response } = exchange;
   const { kind, version } = target;
-  const { entries, revision, continueToken, remaining } = listPage(context, kind, {
-    namespace: target.namespace === "" ? undefined : target.namespace,
-    selection: readSelection(kind, query),
-    limit: readLimit(query.get("limit")),
-    continueToken: query.get("continue") ?? "",
-    resourceVersion: query.get("resourceVersion") ?? "",
-    match: query.get("resourceVersionMatch") ?? "",
-  });
-  const metadata: JsonObject = {
-    resourceVersion: String(revision),
-    ...(continueToken === undefined ? {} : { continue: continueToken }),
-    ...(remaining === undefined ? {} : { remainingItemCount: remaining }),
-  };
+  const { entries, revision, continueToken, remaining } = listPage(
+    context,
+    kind,
+    readListQuery(query, kind, target.namespace),
+  );
+  const metadata = listMetadata(kind, { revision, continueToken, remaining });
   const { as, format } = representation;
   const objects = (): JsonObject[] => entries.map((entry) => present(kind, version, entry.object));
   if (as?.kind === "Table") {
@@ -130,11 +153,27 @@ async function list(exchange: Exchange, target: Target, representation: Represen
   await sendPieces(response, pieces(head, entries, target), "application/json");
 }
 
+function listMetadata(
+  kind: Kind,
+  { revision, continueToken, remaining }: Pick<ListPage, "revision" | "continueToken" | "remaining">,
+): JsonObject {
+  return {
+    resourceVersion: String(revision),
+    // Of untyped lists the real server shows the empty token too.
+    ...(continueToken === undefined && !kind.custom ? {} : { continue: continueToken ?? "" }),
+    ...(remaining === undefined ? {} : { remainingItemCount: remaining }),
+  };
+}
+
 function* pieces(head: string, entries: readonly Entry[], target: Target): Iterable<string> {
+  const { kind, version } = target;
+  // Items of typed lists do not repeat what the list says.
+  const type = `{"apiVersion":${JSON.stringify(groupVersion(kind, version.version))},"kind":${JSON.stringify(kind.kind)},`;
   yield head;
   let separator = "";
   for (const entry of entries) {
-    yield separator + jsonOf(target, entry);
+    const json = jsonOf(target, entry);
+    yield kind.custom || !json.startsWith(type) ? separator + json : `${separator}{${json.slice(type.length)}`;
     separator = ",";
   }
   yield "]}\n";
@@ -173,8 +212,9 @@ function sendEntry(
 async function create(exchange: Exchange, target: Target, representation: Representation): Promise<void> {
   exchange.labels.verb = "create";
   const options = readWriteOptions(exchange, "CreateOptions");
-  const body = await readObject(exchange);
-  const written = createObject(exchange.context, target, decodeObject(target, body, options), options);
+  const { value, duplicates } = await readObject(exchange);
+  const decoded = decodeObject(target, value, { ...options, duplicates });
+  const written = createObject(exchange.context, target, decoded, options);
   sendWritten(exchange, target, representation, written);
 }
 
@@ -183,11 +223,16 @@ async function replace(exchange: Exchange, target: Target, representation: Repre
   const { context } = exchange;
   const { kind, namespace, name, subresource } = target;
   const options = readWriteOptions(exchange, "UpdateOptions");
-  const decoded = decodeObject(target, await readObject(exchange), options);
+  const { value, duplicates } = await readObject(exchange);
+  const decoded = decodeObject(target, value, { ...options, duplicates });
   const previous = context.store.collection(kind.collection).get(namespace, name);
   if (previous === undefined) {
     if (!kind.createOnUpdate || subresource !== "") throw notFound(kind, name);
-    return sendWritten(exchange, target, representation, createObject(context, target, decoded, options));
+    const { uid } = metaOf(decoded);
+    if (uid !== undefined)
+      throw conflict(kind, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: `);
+    const fresh = withMeta(decoded, { resourceVersion: undefined });
+    return sendWritten(exchange, target, representation, createObject(context, target, fresh, options));
   }
   sendWritten(exchange, target, representation, replaceObject(context, target, previous, decoded, options));
 }
@@ -223,6 +268,7 @@ async function deleteOne(exchange: Exchange, target: Target, representation: Rep
   exchange.labels.verb = "delete";
   const { context, response, query } = exchange;
   const { kind, name } = target;
+  readInteger(query.get("gracePeriodSeconds"));
   const body = await readOptionalObject(exchange);
   const { entry, gone } = deleteObject(context, target, readDeleteOptions(body, query));
   if (!gone || kind.returnsDeleted === true) return sendEntry(exchange, target, representation, 200, entry);
@@ -244,19 +290,17 @@ async function deleteAll(exchange: Exchange, target: Target, representation: Rep
   exchange.labels.verb = "deletecollection";
   const { context, response, query } = exchange;
   const { kind, version } = target;
-  if (kind.namespaced && target.namespace === "") throw methodNotAllowed(kind, "deletecollection");
-  const { uid: _, resourceVersion: __, ...options } = readDeleteOptions(await readOptionalObject(exchange), query);
-  const { match } = readSelection(kind, query);
+  // Namespaces go one by one only: a collection of them would be the whole cluster.
+  if ((kind.namespaced && target.namespace === "") || kind.collection === "namespaces") throw refuseMethod(target, "");
+  const options = readDeleteOptions(await readOptionalObject(exchange), query);
+  const page = listPage(context, kind, readListQuery(query, kind, target.namespace));
   const deleted: Json[] = [];
-  for (const entry of context.store
-    .collection(kind.collection)
-    .sorted(target.namespace === "" ? undefined : target.namespace)) {
-    if (match !== undefined && !match(entry.object)) continue;
+  for (const entry of page.entries) {
     const one = { ...target, namespace: entry.namespace, name: entry.name };
-    const { entry: after } = deleteObject(context, one, { ...options, uid: undefined, resourceVersion: undefined });
-    deleted.push(present(kind, version, after.object));
+    deleteObject(context, one, options);
+    deleted.push(present(kind, version, entry.object));
   }
-  const metadata = { resourceVersion: String(context.store.revision) };
+  const metadata = listMetadata(kind, page);
   send(
     response,
     200,
@@ -285,25 +329,27 @@ async function serveScale(
     return send(
       response,
       200,
-      replaceScale(context, target, await readObject(exchange), options),
+      replaceScale(context, target, (await readObject(exchange)).value, options),
       representation.format,
     );
   }
   if (method === "PATCH") {
     labels.verb = "patch";
     const type = patchTypes.get(mediaType(request.headers["content-type"], ""));
-    if (type === undefined || type === "apply")
-      throw unsupportedMediaType(["application/json-patch+json", "application/merge-patch+json"]);
+    if (type === undefined || type === "apply" || (type === "strategic" && kind.strategic === undefined))
+      throw unsupportedMediaType(acceptedPatches(target));
     const options = readWriteOptions(exchange, "PatchOptions");
     const body = parseJson(await readBody(request, limits.bodyLimitBytes));
     return send(response, 200, patchScale(context, target, type, body, options), representation.format);
   }
-  throw methodNotAllowed(kind, method);
+  throw refuseMethod(target, method);
 }
 
-async function readObject({ request, limits }: Exchange): Promise<Json> {
+async function readObject({ request, limits }: Exchange): Promise<{ value: Json; duplicates: readonly string[] }> {
   const body = await readBody(request, limits.bodyLimitBytes);
-  return parseObject(body, mediaType(request.headers["content-type"], "application/json"));
+  const type = mediaType(request.headers["content-type"], "application/json");
+  const value = parseObject(body, type);
+  return { value, duplicates: type === "application/json" ? duplicateFields(body.toString("utf8"), value) : [] };
 }
 
 async function readOptionalObject({ request, limits }: Exchange): Promise<JsonObject> {
@@ -317,10 +363,17 @@ async function readOptionalObject({ request, limits }: Exchange): Promise<JsonOb
   return value;
 }
 
-function readLimit(text: string | null): number {
-  if (text === null || text === "") return 0;
-  if (!/^-?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  return Math.max(Number(text), 0);
+function readListQuery(query: URLSearchParams, kind: Kind, namespace: string): ListQuery {
+  readInteger(query.get("timeoutSeconds"));
+  return {
+    namespace: namespace === "" ? undefined : namespace,
+    selection: readSelection(kind, query),
+    limit: Math.max(readInteger(query.get("limit")) ?? 0, 0),
+    continueToken: query.get("continue") ?? "",
+    resourceVersion: query.get("resourceVersion") ?? "",
+    match: query.get("resourceVersionMatch") ?? "",
+    sendInitialEvents: readBoolean(query.get("sendInitialEvents")),
+  };
 }
 
 function readIncludeObject(query: URLSearchParams): IncludeObject {
@@ -343,6 +396,11 @@ function readWriteOptions({ query, request, response }: Exchange, name: string, 
   if (!validations.includes(validation)) errors.push(notSupported("fieldValidation", validation, validations));
   const manager = query.get("fieldManager") ?? "";
   if (apply && manager === "") errors.push(required("fieldManager", "is required for apply patch"));
+  const strange = [...manager].findIndex((character) => /[\p{C}\p{Zl}\p{Zp}]/u.test(character));
+  if (strange >= 0) {
+    const code = manager.codePointAt(strange)?.toString(16).toUpperCase().padStart(4, "0");
+    errors.push(invalidValue("fieldManager", manager, `invalid character U+${code} (at position ${strange})`));
+  }
   if (manager.length > longestManager) {
     errors.push({
       type: "FieldValueTooLong" as const,

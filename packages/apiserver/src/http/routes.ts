@@ -4,7 +4,7 @@ import type { Representation } from "./negotiate.ts";
 import type { Exchange } from "./request.ts";
 import { aggregated, coreVersions, groupList, oneGroup, resourceList } from "../discovery/discovery.ts";
 import { emptyOpenApiV2, encodeEmptyOpenApiV2, openApiV2Protobuf } from "../discovery/openapi-v2.ts";
-import { badRequest, noSuchPath, StatusError } from "../status.ts";
+import { badRequest, noSuchMethod, noSuchPath } from "../status.ts";
 import { negotiate } from "./negotiate.ts";
 import { parseResourcePath } from "./path.ts";
 import { serveResource } from "./resources.ts";
@@ -30,10 +30,7 @@ export async function serve(exchange: Exchange, openApi: OpenApi): Promise<void>
   const [root = ""] = segments;
   const resource = parseResourcePath(segments);
   if (resource !== undefined) return serveResource(exchange, resource);
-  if (request.method !== "GET" && request.method !== "HEAD")
-    throw new StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {
-      details: {},
-    });
+  if (request.method !== "GET" && request.method !== "HEAD") throw noSuchMethod();
   switch (root) {
     case "healthz":
     case "livez":

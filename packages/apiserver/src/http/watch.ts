@@ -10,7 +10,8 @@ import type { IncludeObject } from "../table/table.ts";
 import { invalidListOptions, readRevision } from "../rest/read.ts";
 import { readSelection } from "../rest/selection.ts";
 import { forbiddenField, notSupported } from "../schema/index.ts";
-import { badRequest, expired } from "../status.ts";
+import { expired } from "../status.ts";
+import { readBoolean, readInteger } from "./query.ts";
 import { createFrameEncoder, errorFrame } from "./watch-frames.ts";
 
 // The real server ends watches after half an hour to an hour, at random so that they do not all come back at once.
@@ -90,20 +91,12 @@ function readWatchOptions(query: URLSearchParams): WatchOptions {
     errors.push(forbiddenField("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
   }
   if (errors.length > 0) throw invalidListOptions(errors);
-  const seconds = query.get("timeoutSeconds") ?? "";
-  if (seconds !== "" && !/^\d+$/.test(seconds))
-    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(seconds)}: invalid syntax`);
+  const seconds = readInteger(query.get("timeoutSeconds")) ?? 0;
   return {
-    timeoutMs: Number(seconds) > 0 ? Number(seconds) * 1000 : shortestWatchMs * (1 + Math.random()),
+    timeoutMs: seconds > 0 ? seconds * 1000 : shortestWatchMs * (1 + Math.random()),
     bookmarks: readBoolean(query.get("allowWatchBookmarks")) === true,
     sendInitialEvents: send,
   };
-}
-
-/** Reads a flag of the query; `1` counts as true, as Go parses it. */
-export function readBoolean(text: string | null): boolean | undefined {
-  if (text === null || text === "") return undefined;
-  return text === "true" || text === "1" || text === "True" || text === "TRUE";
 }
 
 interface StreamOptions {

@@ -1,9 +1,10 @@
 import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
 import { at, isObject, listAt, sameJson, show, textAt } from "../object.ts";
-import { invalidStruct, invalidValue, required } from "../schema/index.ts";
+import { duplicate, forbiddenField, invalidStruct, invalidValue, required } from "../schema/index.ts";
 import { ageColumn, column, nameColumn } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
+import { nameProblems } from "./names.ts";
 import { boolean, integer, intOrString, list, object, open, string, stringMap } from "./schema-dsl.ts";
 
 const labelSelector = object("Labels of the pods.", {
@@ -52,6 +53,36 @@ function container(value: Json): Json {
     ...value,
     ...ports,
   };
+}
+
+const operators = ["In", "NotIn", "Exists", "DoesNotExist"];
+
+function validateSelector(selector: JsonObject): FieldError[] {
+  const expressions = listAt(selector, "matchExpressions");
+  const labels = at(selector, "matchLabels");
+  if (expressions.length === 0 && (!isObject(labels) || Object.keys(labels).length === 0))
+    return [invalidStruct("spec.selector", {}, "empty selector is invalid for deployment")];
+  const errors = expressions.flatMap((expression, index) => {
+    const operator = textAt(expression, "operator");
+    if (operators.includes(operator)) return [];
+    const path = `spec.selector.matchExpressions[${index}].operator`;
+    return [invalidValue(path, operator, "not a valid selector operator")];
+  });
+  return errors.length === 0 ? [] : [...errors, invalidStruct("spec.selector", selector, "invalid label selector")];
+}
+
+function validateStrategy(strategy: Json | undefined): FieldError[] {
+  const type = textAt(strategy, "type");
+  if (type === "Recreate") {
+    if (at(strategy, "rollingUpdate") === undefined) return [];
+    const why = "may not be specified when strategy `type` is 'Recreate'";
+    return [forbiddenField("spec.strategy.rollingUpdate", why)];
+  }
+  if (type === "RollingUpdate") return [];
+  const shown = { Type: type, RollingUpdate: null };
+  const supported = ["Recreate", "RollingUpdate"].map((one) => `"${one}"`).join(", ");
+  const message = `Unsupported value: ${JSON.stringify(shown)}: supported values: ${supported}`;
+  return [{ type: "FieldValueNotSupported", field: "spec.strategy", message }];
 }
 
 export const deploymentKind: Kind = defineBuiltin({
@@ -142,6 +173,8 @@ export const deploymentKind: Kind = defineBuiltin({
     const wanted = at(selector, "matchLabels");
     const labels = at(next, "spec", "template", "metadata", "labels");
     if (!isObject(selector)) errors.push(required("spec.selector"));
+    else errors.push(...validateSelector(selector));
+    errors.push(...validateStrategy(at(next, "spec", "strategy")));
     if (
       !isObject(selector) ||
       (isObject(wanted) && Object.entries(wanted).some(([key, value]) => at(labels, key) !== value))
@@ -159,9 +192,15 @@ export const deploymentKind: Kind = defineBuiltin({
     const list = listAt(next, "spec", "template", "spec", "containers");
     if (list.length === 0) errors.push(required("spec.template.spec.containers"));
     list.forEach((one, index) => {
-      for (const field of ["name", "image"]) {
-        if (textAt(one, field) === "") errors.push(required(`spec.template.spec.containers[${index}].${field}`));
+      const path = `spec.template.spec.containers[${index}]`;
+      const name = textAt(one, "name");
+      if (name === "") errors.push(required(`${path}.name`));
+      else {
+        for (const problem of nameProblems(name, "label")) errors.push(invalidValue(`${path}.name`, name, problem));
+        if (list.slice(0, index).some((other) => textAt(other, "name") === name))
+          errors.push(duplicate(`${path}.name`, name));
       }
+      if (textAt(one, "image") === "") errors.push(required(`${path}.image`));
     });
     return errors;
   },

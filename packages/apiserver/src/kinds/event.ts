@@ -1,7 +1,7 @@
-import type { JsonObject } from "../schema/index.ts";
+import type { FieldError, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
-import { at, isObject, metaOf, textAt } from "../object.ts";
-import { invalidValue } from "../schema/index.ts";
+import { at, metaOf, sameJson, textAt } from "../object.ts";
+import { invalidValue, required } from "../schema/index.ts";
 import { age } from "../table/age.ts";
 import { column } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
@@ -145,6 +145,40 @@ function rename(object: JsonObject, names: ReadonlyMap<string, string>, apiVersi
   return { ...result, apiVersion };
 }
 
+const longestNote = 1024;
+const fixedFields = [
+  "involvedObject",
+  "reason",
+  "action",
+  "message",
+  "type",
+  "reportingComponent",
+  "reportingInstance",
+];
+
+/** What events.k8s.io asks beyond the core form, in whose field names it complains. */
+function validateStrictly(next: JsonObject, previous: JsonObject | undefined): FieldError[] {
+  if (previous !== undefined) {
+    return fixedFields
+      .filter((field) => !sameJson(next[field], previous[field]))
+      .map((field) => invalidValue(field, next[field] ?? null, "field is immutable"));
+  }
+  const errors: FieldError[] = [];
+  if (textAt(next, "eventTime") === "") errors.push(required("eventTime"));
+  else {
+    const controller = textAt(next, "reportingComponent");
+    if (controller === "") errors.push(required("reportingController"));
+    if (textAt(next, "reportingInstance") === "") errors.push(required("reportingInstance"));
+    if (textAt(next, "action") === "") errors.push(required("action"));
+    if (textAt(next, "reason") === "") errors.push(required("reason"));
+    if (textAt(next, "message").length > longestNote)
+      errors.push(invalidValue("message", "", `can have at most ${longestNote} characters`));
+  }
+  const type = textAt(next, "type");
+  if (type !== "Normal" && type !== "Warning") errors.push(invalidValue("type", "", `has invalid value: ${type}`));
+  return errors;
+}
+
 export const eventsKind: Kind = defineBuiltin({
   ...shared,
   group: "events.k8s.io",
@@ -180,7 +214,7 @@ export const eventsKind: Kind = defineBuiltin({
     reportingController: (event) => textAt(event, "reportingComponent"),
     type: (event) => textAt(event, "type"),
   },
-  validate: (next, previous) => (isObject(next) ? (eventKind.validate?.(next, previous) ?? []) : []),
+  validate: (next, previous) => [...(eventKind.validate?.(next, previous) ?? []), ...validateStrictly(next, previous)],
   fromStored: (object) => rename(object, toEvents, "events.k8s.io/v1"),
   toStored: (object) => rename(object, toCore, "v1"),
 });

@@ -24,6 +24,7 @@ export const leaseKind: Kind = defineBuiltin({
     }),
   },
   columns: [nameColumn, column("Holder", "string", (lease) => textAt(lease, "spec", "holderIdentity")), ageColumn],
+  assign: (next) => ({ ...next, spec: next.spec ?? {} }),
   validate(next) {
     const errors: FieldError[] = [];
     const duration = at(next, "spec", "leaseDurationSeconds");

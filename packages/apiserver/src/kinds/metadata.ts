@@ -25,6 +25,10 @@ const fieldTypes: Readonly<Record<string, FieldType>> = {
   managedFields: "objects",
 };
 
+const goNames: Readonly<Record<string, string>> = {
+  ownerReferences: "v1.OwnerReference",
+  managedFields: "v1.ManagedFieldsEntry",
+};
 const ownerFields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
 
 /**
@@ -35,8 +39,8 @@ export function decodeMetadata(
   kind: Kind,
   version: string,
   raw: Json | undefined,
-): { metadata: JsonObject; dropped: string[] } {
-  if (raw === undefined || raw === null) return { metadata: {}, dropped: [] };
+): { metadata: JsonObject; dropped: string[]; repeatedOwners: string[] } {
+  if (raw === undefined || raw === null) return { metadata: {}, dropped: [], repeatedOwners: [] };
   const refuse = mismatchOf(kind, version);
   if (!isObject(raw)) throw refuse("metadata", raw, "v1.ObjectMeta");
   const metadata: JsonObject = {};
@@ -49,7 +53,18 @@ export function decodeMetadata(
       if (read !== undefined) metadata[key] = read;
     }
   }
-  return { metadata, dropped };
+  const owners = metadata.ownerReferences;
+  const repeatedOwners: string[] = [];
+  if (Array.isArray(owners) && owners.length > 1) {
+    const seen = new Set<string>();
+    metadata.ownerReferences = owners.filter((owner) => {
+      const id = JSON.stringify(owner);
+      if (!seen.has(id)) return seen.add(id);
+      repeatedOwners.push(textAt(owner, "uid"));
+      return false;
+    });
+  }
+  return { metadata, dropped, repeatedOwners };
 }
 
 function readField(refuse: Mismatch, key: string, type: FieldType, value: Json, dropped: string[]): Json | undefined {
@@ -75,8 +90,8 @@ function readField(refuse: Mismatch, key: string, type: FieldType, value: Json, 
       for (const item of value) if (typeof item !== "string") throw refuse(path, item, "string");
       return value.length === 0 ? undefined : value;
     case "objects":
-      if (!Array.isArray(value)) throw refuse(path, value, `[]${key}`);
-      for (const item of value) if (!isObject(item)) throw refuse(path, item, key);
+      if (!Array.isArray(value)) throw refuse(path, value, `[]${goNames[key] ?? key}`);
+      for (const item of value) if (!isObject(item)) throw refuse(path, item, goNames[key] ?? key);
       // An empty list of managedFields is a request: forget who owns what.
       if (value.length === 0) return key === "managedFields" ? value : undefined;
       return key === "ownerReferences"
@@ -120,7 +135,10 @@ export function validateMetadata(kind: Kind, object: JsonObject, previous: JsonO
   }
   if (!meta.name) errors.push(required("metadata.name", "name or generateName is required"));
   else if (previous === undefined) {
-    for (const problem of nameProblems(meta.name, kind.nameRule))
+    // The real server prints this rule alone for what breaks it.
+    const dotted =
+      kind.nameRule === "label" && meta.name.includes(".") && nameProblems(meta.name, "subdomain").length === 0;
+    for (const problem of dotted ? ["must not contain dots"] : nameProblems(meta.name, kind.nameRule))
       errors.push(invalidValue("metadata.name", meta.name, problem));
   }
   for (const [key, value] of Object.entries(meta.labels ?? {})) {

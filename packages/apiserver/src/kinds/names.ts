@@ -15,7 +15,8 @@ export type NameRule = "subdomain" | "label" | "label1035";
 export function nameProblems(name: string, rule: NameRule): string[] {
   const longest = rule === "subdomain" ? 253 : 63;
   const problems: string[] = [];
-  if (name.length > longest) problems.push(`must be no more than ${longest} bytes`);
+  if (name.length > longest)
+    problems.push(`must be no more than ${longest} ${rule === "label1035" ? "bytes" : "characters"}`);
   if (rule === "subdomain" && !subdomainPattern.test(name)) {
     problems.push(
       `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${subdomain}')`,
@@ -38,7 +39,7 @@ export function qualifiedNameProblems(value: string): string[] {
   const parts = value.split("/");
   if (parts.length > 2) {
     return [
-      "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+      "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
     ];
   }
   const problems: string[] = [];

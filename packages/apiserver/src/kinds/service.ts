@@ -1,11 +1,14 @@
+import { isIP } from "node:net";
 import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import type { Kind } from "./kind.ts";
 import { at, isObject, listAt, show, textAt } from "../object.ts";
-import { invalidValue, notSupported, required } from "../schema/index.ts";
+import { duplicate, forbiddenField, invalidValue, notSupported, required } from "../schema/index.ts";
 import { ageColumn, column, nameColumn } from "../table/columns.ts";
 import { defineBuiltin } from "./builtin.ts";
+import { labelValueProblems, nameProblems, qualifiedNameProblems } from "./names.ts";
 import { boolean, integer, intOrString, list, object, open, string, stringMap } from "./schema-dsl.ts";
 
+const protocols = ["SCTP", "TCP", "UDP"];
 const serviceTypes = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 
 function portsOf(service: JsonObject): string {
@@ -29,6 +32,11 @@ function selectorOf(service: JsonObject): string {
 function address(revision: number): string {
   const host = (revision % (2 ** 20 - 2)) + 1;
   return `10.${96 + (host >>> 16)}.${(host >>> 8) & 255}.${host & 255}`;
+}
+
+function validateExternalName(name: string): FieldError[] {
+  if (name === "") return [required("spec.externalName")];
+  return nameProblems(name, "subdomain").map((problem) => invalidValue("spec.externalName", name, problem));
 }
 
 export const serviceKind: Kind = defineBuiltin({
@@ -98,16 +106,28 @@ export const serviceKind: Kind = defineBuiltin({
     if (spec.type !== "ExternalName") spec.internalTrafficPolicy ??= "Cluster";
     if (Array.isArray(spec.ports)) {
       spec.ports = spec.ports.map((port): Json =>
-        isObject(port) ? { protocol: "TCP", targetPort: port.port ?? 0, ...port } : port,
+        isObject(port) ? { protocol: "TCP", ...port, targetPort: port.targetPort || (port.port ?? 0) } : port,
       );
     }
+    if (spec.sessionAffinity === "ClientIP") spec.sessionAffinityConfig ??= { clientIP: { timeoutSeconds: 10_800 } };
     return { ...next, spec };
   },
   assign(next, previous, { revision }) {
     const spec: JsonObject = { ...(isObject(next.spec) ? next.spec : {}) };
-    if (spec.type !== "ExternalName") {
+    if (spec.type === "ExternalName") {
+      // What the type before had is released.
+      if (at(previous, "spec", "type") !== "ExternalName" && previous !== undefined)
+        for (const field of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"])
+          delete spec[field];
+    } else if (spec.clusterIP === "None" && spec.selector === undefined) {
+      spec.clusterIPs ??= ["None"];
+      spec.ipFamilies ??= ["IPv4", "IPv6"];
+      spec.ipFamilyPolicy ??= "RequireDualStack";
+    } else {
       spec.clusterIP = spec.clusterIP || at(previous, "spec", "clusterIP") || address(revision);
-      spec.clusterIPs ??= [spec.clusterIP];
+      // Older clients know the one field only, and the other follows it.
+      if (spec.clusterIPs === undefined || spec.clusterIP !== at(previous, "spec", "clusterIP"))
+        spec.clusterIPs = [spec.clusterIP];
       spec.ipFamilies ??= ["IPv4"];
       spec.ipFamilyPolicy ??= "SingleStack";
     }
@@ -117,22 +137,60 @@ export const serviceKind: Kind = defineBuiltin({
     const errors: FieldError[] = [];
     const ports = listAt(next, "spec", "ports");
     const type = textAt(next, "spec", "type");
+    const wanted = at(next, "spec", "selector");
+    const selector = isObject(wanted) ? wanted : {};
     if (!serviceTypes.includes(type)) {
       errors.push(notSupported("spec.type", type, serviceTypes));
+    }
+    if (type === "ExternalName") errors.push(...validateExternalName(textAt(next, "spec", "externalName")));
+    for (const [key, value] of Object.entries(selector)) {
+      for (const problem of qualifiedNameProblems(key)) errors.push(invalidValue("spec.selector", key, problem));
+      for (const problem of labelValueProblems(show(value))) errors.push(invalidValue("spec.selector", value, problem));
+    }
+    const address = show(listAt(next, "spec", "clusterIPs")[0]);
+    if (address !== "" && address !== "None" && isIP(address) === 0) {
+      const why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+      errors.push(invalidValue("spec.clusterIPs[0]", address, why));
     }
     if (ports.length === 0 && type !== "ExternalName" && textAt(next, "spec", "clusterIP") !== "None")
       errors.push(required("spec.ports"));
     ports.forEach((port, index) => {
       const number = at(port, "port");
-      if (typeof number !== "number" || number < 1 || number > 65_535) {
-        errors.push(invalidValue(`spec.ports[${index}].port`, number ?? 0, "must be between 1 and 65535, inclusive"));
+      const path = `spec.ports[${index}]`;
+      const name = textAt(port, "name");
+      for (const field of ["port", "targetPort"]) {
+        const value = at(port, field) ?? 0;
+        if (field === "targetPort" && typeof value === "string") continue;
+        if (typeof value !== "number" || value < 1 || value > 65_535)
+          errors.push(invalidValue(`${path}.${field}`, value, "must be between 1 and 65535, inclusive"));
       }
-      if (ports.length > 1 && textAt(port, "name") === "") errors.push(required(`spec.ports[${index}].name`));
+      if (name !== "") {
+        for (const problem of nameProblems(name, "label")) errors.push(invalidValue(`${path}.name`, name, problem));
+        if (ports.slice(0, index).some((other) => textAt(other, "name") === name))
+          errors.push(duplicate(`${path}.name`, name));
+      } else if (ports.length > 1) errors.push(required(`${path}.name`));
+      const protocol = textAt(port, "protocol");
+      if (!protocols.includes(protocol)) errors.push(notSupported(`${path}.protocol`, protocol, protocols));
+      const same = (other: Json): boolean => at(other, "port") === number && textAt(other, "protocol") === protocol;
+      if (ports.slice(0, index).some(same)) {
+        const struct = {
+          Name: "",
+          Protocol: protocol,
+          AppProtocol: null,
+          Port: number ?? 0,
+          TargetPort: 0,
+          NodePort: 0,
+        };
+        errors.push({ ...duplicate(path, ""), message: `Duplicate value: ${JSON.stringify(struct)}` });
+      }
     });
     const before = textAt(previous, "spec", "clusterIP");
     const after = textAt(next, "spec", "clusterIP");
     if (before !== "" && type !== "ExternalName" && before !== after)
-      errors.push(invalidValue("spec.clusterIP", after, "field is immutable"));
+      errors.push(invalidValue("spec.clusterIPs[0]", [after], "may not change once set"));
+    const ingress = listAt(next, "status", "loadBalancer", "ingress");
+    if (ingress.length > 0 && type !== "LoadBalancer")
+      errors.push(forbiddenField("status.loadBalancer.ingress", "may only be used when `spec.type` is 'LoadBalancer'"));
     return errors;
   },
 });

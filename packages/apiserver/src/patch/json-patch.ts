@@ -9,6 +9,7 @@ const copyLimitBytes = 3 * 1024 * 1024;
 
 /**
  * `target` after the operations of a JSON patch (RFC 6902), which is applied as a whole or not at all. Neither argument is changed.
+ * As in the real server, and against the RFC, a replacement may add a member, and a value that is left out is null.
  *
  * Throws PatchError: `test_failed` when a test operation does not hold, `invalid` for everything else, with the number of the
  * operation and its path.
@@ -32,21 +33,21 @@ export function jsonPatch(target: Json, operations: unknown): Json {
     const from = (): string[] => parsePointer(readText(operation, "from", at), at);
     switch (op) {
       case "add":
-        add(document, tokens, deepCopy(readValue(operation, at)), at);
+        add(document, tokens, deepCopy(readValue(operation)), at);
         break;
       case "remove":
         remove(document, tokens, at);
         break;
       case "replace": {
-        const value = deepCopy(readValue(operation, at));
-        if (find(document.root, tokens) === undefined) throw missing(at);
+        const value = deepCopy(readValue(operation));
         if (tokens.length === 0) document.root = value;
         else {
           // A list item is overwritten in place; adding would push the others away.
           const parent = parentOf(document.root, tokens, at);
           const key = tokens[tokens.length - 1] ?? "";
-          if (Array.isArray(parent)) parent[Number(key)] = value;
-          else setOwn(parent, key, value);
+          if (!Array.isArray(parent)) setOwn(parent, key, value);
+          else if (isIndex(key) && Number(key) < parent.length) parent[Number(key)] = value;
+          else throw missing(at);
         }
         break;
       }
@@ -73,7 +74,7 @@ export function jsonPatch(target: Json, operations: unknown): Json {
         break;
       }
       case "test": {
-        const expected = readValue(operation, at);
+        const expected = readValue(operation);
         const actual = find(document.root, tokens);
         if (actual === undefined || !deepEqual(actual, expected)) {
           throw new PatchError("test_failed", `${at}: the value is another one`);
@@ -101,10 +102,8 @@ function readText(operation: Json, member: string, where: string): string {
   return value;
 }
 
-function readValue(operation: Json, where: string): Json {
-  const value = isObject(operation) ? getOwn(operation, "value") : undefined;
-  if (value === undefined) throw new PatchError("invalid", `${where}: value is missing`);
-  return value;
+function readValue(operation: Json): Json {
+  return (isObject(operation) ? getOwn(operation, "value") : undefined) ?? null;
 }
 
 /** Reference tokens of a JSON pointer (RFC 6901). */

@@ -29,6 +29,8 @@ export interface WriteOptions {
   readonly dryRun: boolean;
   readonly fieldManager: string;
   readonly fieldValidation: FieldValidation;
+  /** Fields that the body names twice. */
+  readonly duplicates?: readonly string[];
   /** Takes over conflicting fields of an apply. */
   readonly force: boolean;
   /** Adds a Warning header to the answer. */

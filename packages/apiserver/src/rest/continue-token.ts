@@ -1,9 +1,12 @@
+import type { Json } from "../schema/index.ts";
+import { posix } from "node:path";
+import { show } from "../object.ts";
 import { badRequest } from "../status.ts";
 
 export interface ContinueToken {
   /** The revision of the list; -1 continues with whatever is current. */
   readonly revision: number;
-  /** Key of the last object that was listed. */
+  /** Key of the last object that was listed, below what the list is of: `/name`, or `/namespace/name` in a list of all namespaces. */
   readonly start: string;
 }
 
@@ -18,12 +21,12 @@ export function decodeContinue(text: string): ContinueToken {
   try {
     token = JSON.parse(Buffer.from(text, "base64url").toString("utf8"));
   } catch {
-    throw badRequest("invalid continue token: continue key is not valid: it cannot be decoded");
+    throw badRequest("invalid continue token: continue key is not valid: it is not JSON in base64");
   }
-  const { v, rv, start } = (token ?? {}) as Readonly<Record<string, unknown>>;
+  const { v, rv, start } = (token ?? {}) as Readonly<Record<string, Json>>;
   if (v !== "meta.k8s.io/v1")
     throw badRequest(
-      "invalid continue token: continue key is not valid: server does not recognize this encoded version",
+      `invalid continue token: continue key is not valid: server does not recognize this encoded version ${show(v)}`,
     );
   if (typeof rv !== "number" || rv === 0)
     throw badRequest(
@@ -33,5 +36,7 @@ export function decodeContinue(text: string): ContinueToken {
     throw badRequest(
       "invalid continue token: continue key is not valid: encoded start key empty (version meta.k8s.io/v1)",
     );
-  return { revision: rv, start: start.replace(/\0$/, "") };
+  const key = start.startsWith("/") ? start : `/${start}`;
+  if (posix.normalize(key) !== key) throw badRequest(`invalid continue token: continue key is not valid: ${start}`);
+  return { revision: rv, start: key.replace(/\0$/, "") };
 }

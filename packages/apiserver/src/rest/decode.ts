@@ -39,18 +39,27 @@ export function decodeObject(target: Target, body: Json, options: WriteOptions):
     throw badRequest(`${given.kind} in version "${version.version}" cannot be handled as a ${kind.kind}: ${why}`);
   }
   const { apiVersion: _, kind: __, metadata: raw, ...content } = object;
-  const { metadata, dropped } = decodeMetadata(kind, version.version, raw);
+  const { metadata, dropped, repeatedOwners } = decodeMetadata(kind, version.version, raw);
+  if (repeatedOwners.length > 0) {
+    options.warn(
+      `.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${repeatedOwners.join(", ")}`,
+    );
+  }
   const pruned = version.schema.prune(kind.custom ? content : (withoutNulls(content) as JsonObject));
-  report(target, [...dropped, ...pruned.dropped], options);
+  report(target, [...dropped, ...(kind.custom ? pruned.dropped.toSorted() : pruned.dropped)], options);
   const complete = { apiVersion, kind: kind.kind, metadata, ...withoutType(version.schema.default(pruned.value)) };
   if (!kind.custom) checkTypes(target, complete);
   return complete;
 }
 
 function report(target: Target, dropped: readonly string[], options: WriteOptions): void {
-  if (dropped.length === 0 || options.fieldValidation === "Ignore") return;
-  const messages = dropped.map((path) => `unknown field "${path}"`);
-  if (options.fieldValidation === "Warn") for (const message of messages) options.warn(message);
+  const { duplicates = [], fieldValidation } = options;
+  if (dropped.length + duplicates.length === 0 || fieldValidation === "Ignore") return;
+  const messages = [
+    ...duplicates.map((path) => `duplicate field "${path}"`),
+    ...dropped.map((path) => `unknown field "${path}"`),
+  ];
+  if (fieldValidation === "Warn") for (const message of messages) options.warn(message);
   else {
     const { kind, version } = target;
     throw badRequest(
@@ -65,6 +74,10 @@ function checkTypes(target: Target, object: JsonObject): void {
   const { metadata: _, ...content } = object;
   const wrong = version.schema.validate(content).find((error) => error.type === "FieldValueTypeInvalid");
   const prefix = `${kind.kind} in version "${version.version}" cannot be handled as a ${kind.kind}: `;
+  for (const path of microTimes.get(kind.kind) ?? []) {
+    const problem = microTimeProblem(at(content, ...path));
+    if (problem !== undefined) throw badRequest(`${prefix}${problem}`);
+  }
   if (wrong !== undefined) {
     const value = at(object, ...wrong.field.split(".")) ?? null;
     throw badRequest(
@@ -79,6 +92,28 @@ function checkTypes(target: Target, object: JsonObject): void {
         throw badRequest(`${prefix}illegal base64 data at input byte ${firstBadByte(show(value))}`);
     }
   }
+}
+
+const microTimes: ReadonlyMap<string, readonly (readonly string[])[]> = new Map([
+  [
+    "Lease",
+    [
+      ["spec", "acquireTime"],
+      ["spec", "renewTime"],
+    ],
+  ],
+  ["Event", [["eventTime"], ["series", "lastObservedTime"]]],
+]);
+const microLayout = "2006-01-02T15:04:05.000000Z07:00";
+
+/** What is wrong with a metav1.MicroTime, which has six digits after the point, no fewer. */
+function microTimeProblem(value: Json | undefined): string | undefined {
+  if (typeof value !== "string") return undefined;
+  const [, date = "", fraction, zone] =
+    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)?(\.\d{6})?(Z|[+-]\d\d:\d\d)?$/.exec(value) ?? [];
+  if (date !== "" && fraction !== undefined && zone !== undefined) return undefined;
+  const [from, as] = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/.test(value) ? [value.slice(19), ".000000"] : [value, "2006"];
+  return `parsing time ${JSON.stringify(value)} as ${JSON.stringify(microLayout)}: cannot parse ${JSON.stringify(from)} as ${JSON.stringify(as)}`;
 }
 
 function isBase64(text: string): boolean {

@@ -3,10 +3,10 @@ import type { Entry } from "../store/entry.ts";
 import type { ServerContext, Target, WriteOptions, Written } from "./context.ts";
 import { ApplyError, applyServerSide, checkApplied, describeConflicts, printType } from "../apply/index.ts";
 import { groupVersion, present } from "../kinds/kind.ts";
-import { at, goType, isObject, metaOf, textAt, timestamp, withMeta } from "../object.ts";
+import { at, goType, isObject, metaOf, show, textAt, timestamp, withMeta } from "../object.ts";
 import { jsonPatch, mergePatch, PatchError, strategicMergePatch } from "../patch/index.ts";
 import { invalidValue } from "../schema/index.ts";
-import { badRequest, conflict, invalid, notFound, StatusError, unsupportedMediaType } from "../status.ts";
+import { badRequest, invalid, notFound, StatusError } from "../status.ts";
 import { decodeObject } from "./decode.ts";
 import { checkNames, createObject, replaceObject } from "./write.ts";
 
@@ -40,23 +40,47 @@ export function patchObject(
   if (type === "apply") return applyObject(context, target, previous, patch, options);
   if (previous === undefined) throw notFound(kind, name);
   const live = present(kind, version, previous.object);
-  const patched = patchLive(target, type, live, patch);
-  if (!isObject(patched)) throw unprocessable("the patch leaves no object");
-  const decoded = decodePatched(target, patched, patch, options);
+  const patched = applyPatch(type, live, patch, kind.strategic);
+  if (!isObject(patched)) throw rejected();
+  const decoded = decodePatched(target, patched, type === "strategic" ? patch : patched, options);
+  checkSystemFields(target, decoded, live);
   return replaceObject(context, target, previous, keepVersion(decoded, live), options);
 }
 
-/** What the patch made of the object, where it is one of its kind still; a 422 about the patch where it is not. */
-function decodePatched(target: Target, patched: JsonObject, patch: Json, options: WriteOptions): JsonObject {
+/** What the patch made of the object, where it is one of its kind still; a 422 about `shown` where it is not. */
+function decodePatched(target: Target, patched: JsonObject, shown: Json, options: WriteOptions): JsonObject {
+  const { kind, version } = target;
+  const apiVersion = groupVersion(kind, version.version);
+  if (kind.custom && patched.apiVersion !== apiVersion) {
+    const given = show(patched.apiVersion);
+    const group = given.includes("/") ? given.slice(0, given.indexOf("/")) : "";
+    throw invalid({ group, kind: show(patched.kind) }, textAt(patched, "metadata", "name"), [
+      invalidValue("apiVersion", given, `must be ${apiVersion}`),
+    ]);
+  }
   try {
     return decodeObject(target, patched, options);
   } catch (error) {
     if (!(error instanceof StatusError) || error.code !== "BadRequest") throw error;
     const why = error.text.replace(/^\S+ in version "[^"]*" cannot be handled as a \S+: /, "");
-    const shown = JSON.stringify(patch);
-    const value = shown.length > 500 ? `${shown.slice(0, 500)}...` : shown;
-    throw invalid({ group: "", kind: "" }, "", [invalidValue("patch", value, why)]);
+    throw invalidPatch(shown, why);
   }
+}
+
+/** The 422 about a patch whose outcome, `shown`, is no object of the kind. */
+export function invalidPatch(shown: Json, why: string): StatusError {
+  return invalid({ group: "", kind: "" }, "", [invalidValue("patch", JSON.stringify(shown), why)]);
+}
+
+const systemFields = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const;
+
+/** A patch may leave out what only the server sets, or repeat it, and nothing else. An update that tries is told of a conflict. */
+function checkSystemFields({ kind, name }: Target, next: JsonObject, live: JsonObject): void {
+  const [given, known] = [metaOf(next), metaOf(live)];
+  const errors = systemFields
+    .filter((field) => given[field] !== undefined && given[field] !== known[field])
+    .map((field) => invalidValue(`metadata.${field}`, given[field] ?? null, "field is immutable"));
+  if (errors.length > 0) throw invalid(kind, name, errors);
 }
 
 /** A patch that names no resourceVersion goes on top of whatever is stored. */
@@ -66,25 +90,34 @@ function keepVersion(decoded: JsonObject, live: JsonObject): JsonObject {
     : decoded;
 }
 
-function patchLive(target: Target, type: Exclude<PatchType, "apply">, live: JsonObject, patch: Json): Json {
+/** `live` after a patch. Throws the Status errors for one that is malformed or cannot be applied. */
+export function applyPatch(
+  type: Exclude<PatchType, "apply">,
+  live: JsonObject,
+  patch: Json,
+  strategic: Target["kind"]["strategic"] = {},
+): Json {
   try {
-    if (type === "json") return jsonPatch(live, patch);
-    if (!isObject(patch))
-      throw badRequest(
-        `error decoding patch: json: cannot unmarshal ${goType(patch)} into Go value of type map[string]interface {}`,
-      );
-    if (type === "merge") return mergePatch(live, patch);
-    if (target.kind.strategic === undefined) throw unsupportedMediaType(acceptedPatches(target));
-    return strategicMergePatch(live, patch, target.kind.strategic);
+    if (type === "json") {
+      if (patch !== null && !Array.isArray(patch)) throw undecodable(patch, "[]handlers.jsonPatchOp");
+      return jsonPatch(live, patch ?? []);
+    }
+    if (patch === null) throw badRequest("Invalid JSON Patch");
+    if (!isObject(patch)) throw undecodable(patch, "map[string]interface {}");
+    return type === "merge" ? mergePatch(live, patch) : strategicMergePatch(live, patch, strategic);
   } catch (error) {
     if (!(error instanceof PatchError)) throw error;
-    const text = error.message.replace(/^\[\w+\] /, "");
-    throw error.code === "test_failed" || type === "json" ? unprocessable(text) : badRequest(text);
+    // The real server says nothing about what is wrong with a JSON patch, and 500 where it does not know a directive.
+    throw type === "json" ? rejected() : untyped(error.message.replace(/^\[\w+\] /, ""));
   }
 }
 
-function unprocessable(text: string): StatusError {
-  return new StatusError(422, "Invalid", `the server rejected our request due to an error in our request: ${text}`, {
+function undecodable(patch: Json, goName: string): StatusError {
+  return badRequest(`error decoding patch: json: cannot unmarshal ${goType(patch)} into Go value of type ${goName}`);
+}
+
+function rejected(): StatusError {
+  return new StatusError(422, "Invalid", "the server rejected our request due to an error in our request", {
     details: {},
   });
 }
@@ -99,14 +132,6 @@ function applyObject(
   const { kind, version, name, namespace, subresource } = target;
   const applied = readApplied(target, patch, options);
   if (previous === undefined && subresource !== "") throw notFound(kind, name);
-  const uid = metaOf(applied).uid;
-  if (previous === undefined && uid !== undefined) {
-    throw conflict(
-      kind,
-      name,
-      `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`,
-    );
-  }
   const live = previous === undefined ? undefined : present(kind, version, previous.object);
   const merged = merge(target, live, applied, options, timestamp(context.clock.now()));
   checkNames(target, {
@@ -114,6 +139,7 @@ function applyObject(
     namespace: textAt(patch, "metadata", "namespace") || undefined,
   });
   const decoded = decodeObject(target, merged, { ...options, fieldValidation: "Ignore" });
+  checkSystemFields(target, decoded, live ?? { metadata: {} });
   if (previous === undefined) {
     const fresh = withMeta(decoded, { name, namespace: namespace || undefined, resourceVersion: undefined });
     return createObject(context, target, fresh, options, "applied");

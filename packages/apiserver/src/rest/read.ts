@@ -4,6 +4,7 @@ import type { Entry } from "../store/entry.ts";
 import type { ServerContext } from "./context.ts";
 import type { EntryMatch, Selection } from "./selection.ts";
 import type { StatusError } from "../status.ts";
+import type { FieldError } from "../schema/index.ts";
 import { badRequest, expired, invalid, tooLargeResourceVersion } from "../status.ts";
 import { decodeContinue, encodeContinue } from "./continue-token.ts";
 import { forbiddenField, notSupported } from "../schema/index.ts";
@@ -16,6 +17,8 @@ export interface ListQuery {
   readonly continueToken: string;
   readonly resourceVersion: string;
   readonly match: string;
+  /** Means nothing to a list, and is refused. */
+  readonly sendInitialEvents: boolean | undefined;
 }
 
 export interface ListPage {
@@ -25,14 +28,26 @@ export interface ListPage {
   readonly remaining: number | undefined;
 }
 
-/** Reads a resourceVersion parameter: a number, or undefined when it is empty. Throws for anything else. */
-export function readRevision(text: string): number | undefined {
+const largestRevision = 2n ** 64n - 1n;
+
+/** Reads a resourceVersion parameter: a number, or undefined when it is empty. Throws what `refuse` makes for anything else. */
+export function readRevision(
+  text: string,
+  refuse = (why: string): StatusError => badRequest(`invalid resource version: ${why}`),
+): number | undefined {
   if (text === "") return undefined;
-  if (!/^\d{1,19}$/.test(text))
-    throw badRequest(
-      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
-    );
+  const isNumber = /^\d+$/.test(text);
+  if (!isNumber || BigInt(text) > largestRevision) {
+    const problem = isNumber ? "value out of range" : "invalid syntax";
+    const quoted = JSON.stringify(text);
+    throw refuse(`resourceVersion: Invalid value: ${quoted}: strconv.ParseUint: parsing ${quoted}: ${problem}`);
+  }
   return Number(text);
+}
+
+/** Throws for a resourceVersion that has not been given out yet. */
+export function checkReached(wanted: number | undefined, text: string, current: number): void {
+  if (wanted !== undefined && wanted > current) throw tooLargeResourceVersion(text, current);
 }
 
 /** One page of a list, consistent with the first page's revision. */
@@ -40,25 +55,29 @@ export function listPage(context: ServerContext, kind: Kind, query: ListQuery): 
   checkQuery(query);
   const { store } = context;
   const collection = store.collection(kind.collection);
-  const { limit, selection, namespace } = query;
+  const { selection, namespace } = query;
+  const token = query.continueToken === "" ? undefined : decodeContinue(query.continueToken);
   const wanted = readRevision(query.resourceVersion);
-  if (query.continueToken !== "") {
+  // What any cache may answer comes whole.
+  const limit = wanted === 0 ? 0 : query.limit;
+  if (token !== undefined) {
     if (wanted !== undefined && wanted !== 0)
       throw badRequest("specifying resource version is not allowed when using continue");
-    const token = decodeContinue(query.continueToken);
     const revision = token.revision < 0 ? store.revision : token.revision;
-    return page(
-      at(collection, store.revision, revision, namespace, token.start),
+    const entries = at(collection, store.revision, revision, namespace, token.start);
+    return page(entries, {
       revision,
       limit,
       selection,
-      token.start,
-    );
+      namespace,
+      start: namespace === undefined ? token.start.slice(1) : `${namespace}${token.start}`,
+    });
   }
-  if (wanted !== undefined && wanted > store.revision) throw tooLargeResourceVersion(wanted, store.revision);
+  checkReached(wanted, query.resourceVersion, store.revision);
   const exact = query.match === "Exact" || (query.match === "" && limit > 0 && wanted !== undefined && wanted > 0);
   const revision = exact && wanted !== undefined ? wanted : store.revision;
-  return page(at(collection, store.revision, revision, namespace, undefined), revision, limit, selection, "");
+  const entries = at(collection, store.revision, revision, namespace, undefined);
+  return page(entries, { revision, limit, selection, namespace, start: "" });
 }
 
 function at(
@@ -78,13 +97,18 @@ function at(
   );
 }
 
-function page(
-  entries: readonly Entry[],
-  revision: number,
-  limit: number,
-  { match }: Selection,
-  start: string,
-): ListPage {
+interface PageOptions {
+  readonly revision: number;
+  readonly limit: number;
+  readonly selection: Selection;
+  readonly namespace: string | undefined;
+  /** Key of the last entry of the page before; empty for the first page. */
+  readonly start: string;
+}
+
+function page(entries: readonly Entry[], options: PageOptions): ListPage {
+  const { revision, limit, selection, namespace, start } = options;
+  const { match } = selection;
   const found: Entry[] = [];
   let index = start === "" ? 0 : firstAfter(entries, start);
   for (; index < entries.length && (limit === 0 || found.length < limit); index++) {
@@ -96,9 +120,14 @@ function page(
   return {
     entries: found,
     revision,
-    continueToken: more ? encodeContinue({ revision, start: last.key }) : undefined,
+    continueToken: more ? encodeContinue({ revision, start: relativeKey(last, namespace) }) : undefined,
     remaining: more && match === undefined ? entries.length - index : undefined,
   };
+}
+
+/** Tokens do not repeat the namespace that the path names. */
+function relativeKey({ key, name }: Entry, namespace: string | undefined): string {
+  return namespace === undefined ? `/${key}` : `/${name}`;
 }
 
 function rest(entries: readonly Entry[], from: number, match: EntryMatch): boolean {
@@ -122,9 +151,15 @@ function firstAfter(entries: readonly Entry[], key: string): number {
 }
 
 function checkQuery(query: ListQuery): void {
-  if (query.match === "") return;
+  const errors = query.match === "" ? [] : matchProblems(query);
+  if (query.sendInitialEvents !== undefined)
+    errors.push(forbiddenField("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+  if (errors.length > 0) throw invalidListOptions(errors);
+}
+
+function matchProblems(query: ListQuery): FieldError[] {
   const field = "resourceVersionMatch";
-  const errors = [];
+  const errors: FieldError[] = [];
   if (query.resourceVersion === "")
     errors.push(forbiddenField(field, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
   if (query.continueToken !== "")
@@ -134,7 +169,7 @@ function checkQuery(query: ListQuery): void {
   if (query.match === "Exact" && query.resourceVersion === "0") {
     errors.push(forbiddenField(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
   }
-  if (errors.length > 0) throw invalidListOptions(errors);
+  return errors;
 }
 
 export function invalidListOptions(errors: Parameters<typeof invalid>[2]): StatusError {

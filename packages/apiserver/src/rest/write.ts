@@ -1,10 +1,10 @@
-import type { FieldError, JsonObject } from "../schema/index.ts";
+import type { FieldError, Json, JsonObject } from "../schema/index.ts";
 import type { Entry } from "../store/entry.ts";
 import type { ServerContext, Target, WriteOptions, Written } from "./context.ts";
 import { trackUpdate } from "../apply/index.ts";
 import { groupVersion, present, toStored } from "../kinds/kind.ts";
 import { validateMetadata } from "../kinds/metadata.ts";
-import { isObject, metaOf, sameJson, timestamp, withMeta } from "../object.ts";
+import { isObject, listAt, metaOf, sameJson, timestamp, withMeta } from "../object.ts";
 import { invalidValue } from "../schema/index.ts";
 import {
   alreadyExists,
@@ -80,7 +80,12 @@ export function replaceObject(
   const oldMeta = metaOf(old);
   checkIdentity(target, previous, decoded);
   let next = toStored(kind, version, decoded);
-  if (target.subresource === "status") {
+  if (target.subresource === "finalize") {
+    next = {
+      ...old,
+      spec: { ...(isObject(old.spec) ? old.spec : {}), finalizers: listAt(next, "spec", "finalizers") as Json[] },
+    };
+  } else if (target.subresource === "status") {
     const managedFields = isObject(next.metadata) ? next.metadata.managedFields : undefined;
     next = withMeta(
       { ...without(old, "status"), ...("status" in next ? { status: next.status ?? null } : {}) },
@@ -97,14 +102,13 @@ export function replaceObject(
     deletionTimestamp: oldMeta.deletionTimestamp,
     deletionGracePeriodSeconds: oldMeta.deletionGracePeriodSeconds,
     generation: oldMeta.generation,
-    generateName: oldMeta.generateName,
     resourceVersion: oldMeta.resourceVersion,
   });
   const nowMs = clock.now();
   const write = { nowMs, revision: store.revision + 1 };
   next = kind.prepare?.(next, old, write) ?? next;
   if (ownership === "update") next = track(target, old, next, options, nowMs);
-  next = kind.assign?.(next, old, write) ?? next;
+  if (target.subresource !== "finalize") next = kind.assign?.(next, old, write) ?? next;
   if (kind.generation?.(next, old) === true) next = withMeta(next, { generation: (oldMeta.generation ?? 0) + 1 });
   validate(target, next, old);
   if (unchanged(next, old)) return { entry: previous, created: false };
@@ -188,10 +192,18 @@ function validate(target: Target, next: JsonObject, previous: JsonObject | undef
   const { kind, version } = target;
   const errors: FieldError[] = [
     ...validateMetadata(kind, next, previous),
-    ...(kind.custom ? version.schema.validate(next, previous) : []),
+    ...(kind.custom ? version.schema.validate(next, previous).map((error) => belowStatus(target, error)) : []),
     ...(kind.validate?.(next, previous) ?? []),
   ];
-  if (errors.length > 0) throw invalid(kind, metaOf(next).name ?? "", errors);
+  // Events complain as the core group's, whichever group they came through.
+  const group = kind.collection === "events" ? "" : kind.group;
+  if (errors.length > 0) throw invalid({ group, kind: kind.kind }, metaOf(next).name ?? "", errors);
+}
+
+/** Through the status subresource the real server validates the status alone, whose paths then begin below it in texts. */
+function belowStatus({ subresource }: Target, error: FieldError): FieldError {
+  if (subresource !== "status") return error;
+  return { ...error, message: error.message.replaceAll(/\bstatus\.(?=\S+ in body\b)/g, "") };
 }
 
 function track(

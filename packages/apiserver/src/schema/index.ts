@@ -1,12 +1,14 @@
 export { compileSchema } from "./compile.ts";
 export { SchemaError } from "./error.ts";
 export {
+  duplicate,
   forbidden as forbiddenField,
   invalid as invalidValue,
   invalidStruct,
   notSupported,
   required,
   tooLong,
+  tooMany,
 } from "./field-error.ts";
 export { goQuote } from "./go-format.ts";
 export type { CompiledSchema, CompileSchemaOptions } from "./compile.ts";

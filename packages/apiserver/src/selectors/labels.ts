@@ -1,3 +1,5 @@
+import { labelValueProblems, qualifiedNameProblems } from "../kinds/names.ts";
+import { goQuote } from "../schema/index.ts";
 import { badRequest } from "../status.ts";
 
 export type LabelMatch = (labels: Readonly<Record<string, string>>) => boolean;
@@ -16,7 +18,7 @@ export function parseLabelSelector(text: string): LabelMatch | undefined {
   function expect(...allowed: readonly string[]): string {
     const next = tokens[position++];
     if (next === undefined || !allowed.includes(next))
-      throw refuse(`found '${next ?? ""}', expected: ${allowed.map((one) => `'${one}'`).join(", ")}`);
+      throw refuse(`found '${next ?? ""}', expected: ${allowed.map((one) => `'${one}'`).join(" or ")}`);
     return next;
   }
 
@@ -27,13 +29,20 @@ export function parseLabelSelector(text: string): LabelMatch | undefined {
     return next;
   }
 
-  function values(): Set<string> {
+  function values(key: string): Set<string> {
     expect("(");
     const found = new Set<string>();
     for (;;) {
-      found.add(checkValue(word()));
+      found.add(checkValue(key, word()));
       if (expect(",", ")") === ")") return found;
     }
+  }
+
+  /** The value of an equality; none at all is the empty one. */
+  function single(): string {
+    const next = tokens[position];
+    if (next !== undefined && next !== "," && isSymbol(next)) throw refuse(`found '${next}', expected: identifier`);
+    return word();
   }
 
   function requirement(): LabelMatch {
@@ -49,19 +58,19 @@ export function parseLabelSelector(text: string): LabelMatch | undefined {
     switch (operator) {
       case "=":
       case "==": {
-        const value = checkValue(word());
+        const value = checkValue(key, single());
         return (labels) => of(labels, key) === value;
       }
       case "!=": {
-        const value = checkValue(word());
+        const value = checkValue(key, single());
         return (labels) => of(labels, key) !== value;
       }
       case "in": {
-        const set = values();
+        const set = values(key);
         return (labels) => set.has(of(labels, key) ?? "") && of(labels, key) !== undefined;
       }
       case "notin": {
-        const set = values();
+        const set = values(key);
         return (labels) => of(labels, key) === undefined || !set.has(of(labels, key) ?? "");
       }
       case "<":
@@ -69,7 +78,7 @@ export function parseLabelSelector(text: string): LabelMatch | undefined {
         const text = word();
         if (!/^[+-]?\d+$/.test(text))
           throw refuse(
-            `values[0][${key}]: Invalid value: "${text}": for 'Gt', 'Lt' operators, the value must be an integer`,
+            `values[0]: Invalid value: ${goQuote(text)}: for 'Gt', 'Lt' operators, the value must be an integer`,
           );
         const bound = Number(text);
         const sign = operator === "<" ? -1 : 1;
@@ -84,9 +93,10 @@ export function parseLabelSelector(text: string): LabelMatch | undefined {
   for (;;) {
     requirements.push(requirement());
     if (position >= tokens.length) break;
-    expect(",");
+    const next = tokens[position++];
+    if (next !== ",") throw badRequest(`found '${next ?? ""}', expected: ',' or 'end of string'`);
     // A comma at the end is what the real parser refuses too.
-    if (position >= tokens.length) throw refuse("found '', expected: identifier after ','");
+    if (position >= tokens.length) throw badRequest("found '', expected: identifier after ','");
   }
   return (labels) => requirements.every((match) => match(labels));
 }
@@ -110,23 +120,16 @@ function isSymbol(text: string): boolean {
   return /^(!=|==|=|!|,|\(|\)|<|>)$/.test(text);
 }
 
-const qualifiedName = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
-const labelValue = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
-
 function checkKey(key: string, found: string): string {
   if (key === "") throw badRequest(`found '${found}', expected: !, identifier, or 'end of string'`);
-  if (!qualifiedName.test(key))
-    throw refuse(
-      `key: Invalid value: "${key}": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
-    );
+  const problems = qualifiedNameProblems(key);
+  if (problems.length > 0) throw refuse(`<nil>: Invalid value: ${goQuote(key)}: ${problems.join("; ")}`);
   return key;
 }
 
-function checkValue(value: string): string {
-  if (!labelValue.test(value))
-    throw refuse(
-      `values: Invalid value: "${value}": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character`,
-    );
+function checkValue(key: string, value: string): string {
+  const problems = labelValueProblems(value);
+  if (problems.length > 0) throw refuse(`values[0][${key}]: Invalid value: ${goQuote(value)}: ${problems.join("; ")}`);
   return value;
 }
 
