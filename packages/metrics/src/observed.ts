@@ -1,10 +1,11 @@
 import type { Family } from "@almanac/catalog";
 import { describeError } from "@almanac/core";
 import type { Clock, Logger } from "@almanac/core";
-import type { Attributes, Observable, ObservableResult } from "@opentelemetry/api";
+import type { Attributes, MeterProvider, Observable, ObservableResult } from "@opentelemetry/api";
+import { onOverflow } from "./engine/declared.ts";
 import { createLabelCheck } from "./labels.ts";
 import { meterOf } from "./meter.ts";
-import { reportValue, reportViolation } from "./synchronous.ts";
+import { reportOverflow, reportValue, reportViolation } from "./synchronous.ts";
 import type { InstrumentContext } from "./synchronous.ts";
 import type { Observe, ObserveOptions, TypedObserved } from "./types.ts";
 
@@ -147,7 +148,13 @@ function createReading(
   };
 }
 
-function openObservable(family: Family, { meterProvider }: InstrumentContext): Observable {
+function openObservable(family: Family, { meterProvider, reporter }: InstrumentContext): Observable {
+  const observable = createObservable(family, meterProvider);
+  onOverflow(observable, () => reportOverflow(reporter, family));
+  return observable;
+}
+
+function createObservable(family: Family, meterProvider: MeterProvider): Observable {
   const { name, help: description } = family;
   const meter = meterOf(meterProvider, family);
   switch (family.instrument) {

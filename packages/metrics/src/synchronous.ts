@@ -114,6 +114,33 @@ function createRecording(family: Family, context: InstrumentContext) {
     if (repaired !== undefined) guarded(value, repaired, from);
   }
 
+  function start(labels: Attributes): void {
+    const violation = firstViolation(family, labels);
+    if (violation !== undefined) {
+      reportViolation(reporter, family, violation);
+      return;
+    }
+    const given = Object.entries(labels).map(([key, value]) => [key, [value as string]]);
+    const known = { ...context.known, ...(Object.fromEntries(given) as Record<string, string[]>) };
+    const combinations = knownCombinations(family, { owner: context.owner, known }) ?? [];
+    if (combinations.length === 0) return;
+    const engine = (opened ?? open())?.engine;
+    for (const series of combinations) {
+      if (engine !== undefined) engine.start(series);
+      // An empty histogram cannot be recorded into being.
+      else if (family.instrument !== "histogram") guarded(0, series, undefined);
+    }
+  }
+
+  function readably<T>(otherwise: T, run: () => T): T {
+    try {
+      return run();
+    } catch {
+      reportViolation(reporter, family, unreadable);
+      return otherwise;
+    }
+  }
+
   function settle(given: Attributes): { readonly labels?: Attributes | undefined; readonly violation?: Violation } {
     try {
       return check.fits(given) ? { labels: { ...given } } : check.repair(given);
@@ -152,25 +179,9 @@ function createRecording(family: Family, context: InstrumentContext) {
       };
     },
 
-    start: (labels: Attributes = noLabels): void => {
-      const violation = firstViolation(family, labels);
-      if (violation !== undefined) {
-        reportViolation(reporter, family, violation);
-        return;
-      }
-      const given = Object.entries(labels).map(([key, value]) => [key, [value as string]]);
-      const known = { ...context.known, ...(Object.fromEntries(given) as Record<string, string[]>) };
-      const combinations = knownCombinations(family, { owner: context.owner, known }) ?? [];
-      if (combinations.length === 0) return;
-      const engine = (opened ?? open())?.engine;
-      for (const series of combinations) {
-        if (engine !== undefined) engine.start(series);
-        // An empty histogram cannot be recorded into being.
-        else if (family.instrument !== "histogram") guarded(0, series, undefined);
-      }
-    },
+    start: (labels: Attributes = noLabels): void => readably(undefined, () => start(labels)),
 
-    remove: (match: Attributes): number => (opened ?? open())?.engine?.removeMatching(match) ?? 0,
+    remove: (match: Attributes): number => readably(0, () => (opened ?? open())?.engine?.removeMatching(match) ?? 0),
   };
 }
 
@@ -182,7 +193,16 @@ function openInstrument(family: Family, { meterProvider, reporter }: InstrumentC
     "add" in instrument
       ? (value, labels, context) => instrument.add(value, labels, context)
       : (value, labels, context) => instrument.record(value, labels, context);
-  return { write, engine, declared: declareKeys(instrument, family.labelKeys) };
+  return { write, engine, declared: declareKeys(instrument, keySetsOf(family)) };
+}
+
+/** All keys of a family, and those that must be there. */
+function keySetsOf({ labels, labelKeys }: Family): readonly (readonly string[])[] {
+  const required = labelKeys.filter((key) => {
+    const domain = labels[key];
+    return domain?.kind !== "open" || !domain.optional;
+  });
+  return required.length < labelKeys.length ? [labelKeys, required] : [labelKeys];
 }
 
 function createInstrument(
@@ -222,7 +242,8 @@ export function reportValue(reporter: Reporter, family: Family, value: number): 
   }));
 }
 
-function reportOverflow(reporter: Reporter, family: Family): void {
+/** Reports a measurement that went into the overflow series. */
+export function reportOverflow(reporter: Reporter, family: Family): void {
   reporter.violation(family, "cardinality", "limit", () => ({
     limit: family.cardinalityLimit,
     remedy: "record fewer values per label; further series go into one with otel_metric_overflow",

@@ -1,6 +1,8 @@
 import type { Attributes, Context } from "@opentelemetry/api";
+import { noAttributes } from "./exemplar.ts";
 import { SyncInstrument } from "./instrument.ts";
 import { noRow } from "./rows.ts";
+import { ObservableInstrument } from "./observable.ts";
 import type { KeyTable } from "./key-table.ts";
 import type { Store } from "./store.ts";
 
@@ -14,31 +16,38 @@ export interface DeclaredRecorder {
 }
 
 /**
- * The fast way into an instrument of this engine, for attributes with exactly `keys`; undefined for instruments of other providers, and
- * where views run code at every measurement.
+ * The fast way into an instrument of this engine, for attributes that have exactly one of the sets of keys; undefined for instruments of
+ * other providers, and where views run code at every measurement.
  */
-export function declareKeys(instrument: object, keys: readonly string[]): DeclaredRecorder | undefined {
+export function declareKeys(instrument: object, keySets: readonly (readonly string[])[]): DeclaredRecorder | undefined {
   if (!(instrument instanceof SyncInstrument)) return undefined;
   const [first, ...others] = instrument.stores;
   if (first === undefined) return undefined;
   for (const { options } of instrument.stores) {
-    if (options.process !== undefined || (options.keep !== undefined && !keys.every(options.keep))) return undefined;
+    const filtering = keySets.some((keys) => options.keep !== undefined && !keys.every(options.keep));
+    if (options.process !== undefined || filtering) return undefined;
   }
-  const table = first.index.table(keys);
-  table.pinned = true;
-  return new TableRecorder(table, first, others);
+  let recorder: DeclaredRecorder | undefined;
+  for (const keys of [...keySets].reverse()) {
+    const table = first.index.table(keys);
+    table.pinned = true;
+    recorder = new TableRecorder(table, first, others, recorder);
+  }
+  return recorder;
 }
 
 class TableRecorder implements DeclaredRecorder {
   readonly #table: KeyTable;
   readonly #store: Store;
   readonly #others: readonly Store[];
+  readonly #next: DeclaredRecorder | undefined;
   readonly #keyCount: number;
 
-  constructor(table: KeyTable, store: Store, others: readonly Store[]) {
+  constructor(table: KeyTable, store: Store, others: readonly Store[], next: DeclaredRecorder | undefined) {
     this.#table = table;
     this.#store = store;
     this.#others = others;
+    this.#next = next;
     this.#keyCount = table.keys.length;
   }
 
@@ -47,9 +56,11 @@ class TableRecorder implements DeclaredRecorder {
     let row = this.#table.findOrdered(attributes);
     if (row === noRow) {
       row = this.#findInAnyOrder(attributes);
-      if (row === noRow) return false;
+      if (row === noRow) return this.#next !== undefined && this.#next.record(value, attributes, from);
     }
-    this.#store.update(row, value, attributes, from);
+    const store = this.#store;
+    // The series has all of the attributes, unless an interval is full and the measurement goes into the overflow.
+    store.update(row, value, store.byInterval ? attributes : noAttributes, from);
     for (let index = 0; index < this.#others.length; index++) this.#others[index]!.record(value, attributes, from);
     return true;
   }
@@ -65,7 +76,7 @@ class TableRecorder implements DeclaredRecorder {
 
 /** Tells `listener` of every measurement that goes into an overflow series of the instrument, whoever recorded it. */
 export function onOverflow(instrument: object, listener: () => void): void {
-  if (!(instrument instanceof SyncInstrument)) return;
+  if (!(instrument instanceof SyncInstrument || instrument instanceof ObservableInstrument)) return;
   // Once per measurement, though several stores may be full.
   const [first] = instrument.stores;
   if (first !== undefined) first.onOverflow = listener;
