@@ -86,7 +86,7 @@ export function createJsonFormat(): MessageFormat {
     let total = 0;
     for (let index = base + histogramCounts; index < base + stride; index++) total += values[index]!;
     writer.integers(values, base + histogramCounts, base + stride);
-    writer.copy(afterCounts, 0, afterCounts.length);
+    writer.put(afterCounts);
     writer.integer(total);
     if (hasSum) {
       writer.ascii(`,"sum":`);
@@ -125,7 +125,7 @@ export function createJsonFormat(): MessageFormat {
       startMs = rowStartMs;
       times = Buffer.from(`${unixNanosText(rowStartMs)}${afterTimes}`);
     }
-    writer.copy(times, 0, times.length);
+    writer.put(times);
     switch (kind) {
       case "sum":
       case "gauge":
