@@ -6,8 +6,10 @@ import type { Telemetry } from "@almanac/telemetry";
 import type { Provider } from "./api/provider.ts";
 import type { VirtualMachine } from "./api/virtual-machine.ts";
 import type { VMClass } from "./api/vm-class.ts";
+import type { VMClone } from "./api/vm-clone.ts";
 import type { VMImage } from "./api/vm-image.ts";
 import type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
+import type { VMSnapshot } from "./api/vm-snapshot.ts";
 import type { Classified } from "./error.ts";
 import type { ProviderPool } from "./provider/pool.ts";
 import type { Deployment, Resources } from "./resources.ts";
@@ -20,6 +22,10 @@ export interface Informers {
   readonly vmClasses: Informer<VMClass>;
   readonly vmImages: Informer<VMImage>;
   readonly vmNetworkAttachments: Informer<VMNetworkAttachment>;
+  /** With the index `machine`, by `namespace/name` of the VirtualMachine. */
+  readonly vmSnapshots: Informer<VMSnapshot>;
+  /** With the indexes `source`, `target` and `class`, each by `namespace/name`. */
+  readonly vmClones: Informer<VMClone>;
   readonly deployments: Informer<Deployment>;
 }
 

@@ -28,3 +28,12 @@ export function parseDuration(text: string, field: string): number {
   }
   return totalMs;
 }
+
+/**
+ * The same, and 0 for one that says so.
+ *
+ * @throws ManagerError `invalid_spec` unless it is a duration of at least 0.
+ */
+export function parsePause(text: string, field: string): number {
+  return /^0(ns|us|µs|μs|ms|s|m|h)?$/.test(text) ? 0 : parseDuration(text, field);
+}

@@ -13,11 +13,17 @@ export interface MachineSources {
 
 const unusedOfClass = ["diskDefaults.iops", "diskDefaults.storageClass"];
 const unusedOfImage = [
-  "prepare",
+  "prepare.optimization",
+  "prepare.storage.compression",
+  "prepare.storage.libvirt.allocationPolicy",
+  "prepare.storage.libvirt.preallocation",
+  "prepare.storage.preferredFormat",
+  "prepare.storage.vsphere.diskType",
+  "prepare.storage.vsphere.folder",
+  "prepare.storage.vsphere.thinProvisioned",
   "source.dataVolume",
   "source.http.authentication",
   "source.http.headers",
-  "source.libvirt.storagePool",
   "source.proxmox",
   "source.registry",
   "source.vsphere.contentLibrary.library",
@@ -78,6 +84,19 @@ export function ignoredProviderFields({ metadata, spec }: Provider): string[] {
   if (spec.insecureSkipVerify === true) paths.push("insecureSkipVerify");
   if (spec.runtime.service?.tls?.insecureSkipVerify === true) paths.push("runtime.service.tls.insecureSkipVerify");
   return paths.map((path) => `spec.${path}`);
+}
+
+/** The same of the objects that machines name, each on its own. */
+export function ignoredClassFields({ spec }: VMClass): string[] {
+  return present(spec, unusedOfClass).map((path) => `spec.${path}`);
+}
+
+export function ignoredImageFields({ spec }: VMImage): string[] {
+  return present(spec, unusedOfImage).map((path) => `spec.${path}`);
+}
+
+export function ignoredNetworkFields({ spec }: VMNetworkAttachment): string[] {
+  return present(spec, unusedOfNetwork).map((path) => `spec.${path}`);
 }
 
 function unusedIn(

@@ -22,7 +22,9 @@ import { group } from "./api/define-kind.ts";
 import type { Provider } from "./api/provider.ts";
 import type { VirtualMachine } from "./api/virtual-machine.ts";
 import type { Informers, ManagerContext } from "./context.ts";
+import { cloneIndexers } from "./clone/reconciler.ts";
 import { ManagerError } from "./error.ts";
+import { createKindControllers, imageMoved } from "./kinds.ts";
 import { createProviderPool } from "./provider/pool.ts";
 import type { BreakerOptions } from "./provider/pool.ts";
 import { providerKey } from "./provider/names.ts";
@@ -33,6 +35,7 @@ import type { Resources } from "./resources.ts";
 import { journalAnnotation, traceAnnotation } from "./operation/session.ts";
 import { operationContext, operationLinks } from "./operation/trace.ts";
 import { readJournal } from "./virtual-machine/journal.ts";
+import { snapshotIndexers } from "./snapshot/siblings.ts";
 import { createMachineReconciler } from "./virtual-machine/reconciler.ts";
 import { referenceIndexers } from "./virtual-machine/references.ts";
 
@@ -214,6 +217,8 @@ function createControllers(
   options: { readonly concurrency: number; readonly drainMs: number },
 ): AnyController[] {
   const { informers, telemetry, clock, random, instruments } = manager;
+    vmSnapshots: createInformer(resources.vmSnapshots, { ...options, indexers: snapshotIndexers }),
+    vmClones: createInformer(resources.vmClones, { ...options, indexers: cloneIndexers }),
   const shared = { telemetry, clock, random, ...options };
   const measured = (kind: Kind) => ({
     onReconciled({ outcome, durationSeconds }: { outcome: "success" | "failure" | "error"; durationSeconds: number }) {
@@ -265,11 +270,17 @@ function createControllers(
     watches: [
       watch(informers.providers, { map: users("provider"), predicates: [providerBecameUsable] }),
       watch(informers.vmClasses, { map: users("class"), predicates: [generationChanged()] }),
-      watch(informers.vmImages, { map: users("image"), predicates: [generationChanged()] }),
+      watch(informers.vmImages, { map: users("image"), predicates: [imageMoved] }),
       watch(informers.vmNetworkAttachments, { map: users("network"), predicates: [generationChanged()] }),
     ],
   });
-  return [providers, machines];
+  const others = createKindControllers(manager, {
+    shared: (kind) => ({ ...shared, ...measured(kind) }),
+    traced,
+    changed,
+    providerBecameUsable,
+  });
+  return [providers, machines, ...others];
 }
 
 /** The Provider that cannot go before this machine has. */

@@ -7,10 +7,14 @@ import { virtualMachineKind } from "./api/virtual-machine.ts";
 import type { VirtualMachine } from "./api/virtual-machine.ts";
 import { vmClassKind } from "./api/vm-class.ts";
 import type { VMClass } from "./api/vm-class.ts";
+import { vmCloneKind } from "./api/vm-clone.ts";
+import type { VMClone } from "./api/vm-clone.ts";
 import { vmImageKind } from "./api/vm-image.ts";
 import type { VMImage } from "./api/vm-image.ts";
 import { vmNetworkAttachmentKind } from "./api/vm-network-attachment.ts";
 import type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
+import { vmSnapshotKind } from "./api/vm-snapshot.ts";
+import type { VMSnapshot } from "./api/vm-snapshot.ts";
 
 /** The parts of a Deployment that the manager reads. */
 export interface Deployment extends KubeObject {
@@ -35,6 +39,8 @@ export interface Resources {
   readonly vmClasses: ResourceClient<VMClass>;
   readonly vmImages: ResourceClient<VMImage>;
   readonly vmNetworkAttachments: ResourceClient<VMNetworkAttachment>;
+  readonly vmSnapshots: ResourceClient<VMSnapshot>;
+  readonly vmClones: ResourceClient<VMClone>;
   readonly deployments: ResourceClient<Deployment>;
   readonly services: ResourceClient<KubeObject>;
   readonly secrets: ResourceClient<Secret>;
@@ -49,6 +55,8 @@ export function createResources(kube: KubeClient): Resources {
     vmClasses: custom(vmClassKind),
     vmImages: custom(vmImageKind),
     vmNetworkAttachments: custom(vmNetworkAttachmentKind),
+    vmSnapshots: custom(vmSnapshotKind),
+    vmClones: custom(vmCloneKind),
     deployments: kube.resource(builtin("apps", "deployments", "Deployment")),
     services: kube.resource(builtin("", "services", "Service")),
     secrets: kube.resource(builtin("", "secrets", "Secret")),

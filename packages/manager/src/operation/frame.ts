@@ -94,7 +94,7 @@ async function explain<T extends Observable>(
     const reason = error.reason === "Unsupported" ? "UnsupportedProvider" : error.reason;
     const before = findCondition(work.object.status?.conditions, "Ready");
     const isNews = before?.reason !== reason || before.message !== error.message;
-    await work.writeStatus({ reason, message: error.message, refused: true });
+    await work.writeStatus({ reason, message: error.message, refused: thrown.code !== "dependency_not_found" });
     if (isNews) {
       countError(manager, error);
       manager.events.record(work.object, { type: "Warning", reason, message: error.message });

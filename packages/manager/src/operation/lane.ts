@@ -1,4 +1,8 @@
+import { context as contexts } from "@opentelemetry/api";
+import type { Context } from "@opentelemetry/api";
 import type { Outcome } from "@almanac/catalog";
+import type { ReconcileContext } from "@almanac/controller";
+import type { KubeObject } from "@almanac/kube";
 import { ProviderError } from "@almanac/provider";
 import { countError } from "../context.ts";
 import type { ManagerContext } from "../context.ts";
@@ -6,6 +10,8 @@ import { ManagerError, classify, wasNeverSent } from "../error.ts";
 import type { Classified } from "../error.ts";
 import { countOf, nextFailure } from "./pace.ts";
 import type { Failures } from "./pace.ts";
+import type { Session } from "./session.ts";
+import { beginOperationTrace, endOperationTrace, operationContext, traceNote } from "./trace.ts";
 
 /** One attempt that was begun and has no result yet. */
 export interface Attempt<A extends object> {
@@ -40,23 +46,31 @@ export interface Answer<A extends object> {
   readonly about: A;
 }
 
+type Outcomes = Exclude<Outcome, "other">;
+
 interface LaneOptions<A extends object> {
-  readonly manager: Pick<ManagerContext, "clock" | "random" | "instruments">;
-  readonly signal: AbortSignal;
-  readonly generation: number;
+  readonly manager: ManagerContext;
+  readonly context: Pick<ReconcileContext<never>, "signal" | "logger">;
+  readonly session: Pick<
+    Session<KubeObject & { readonly status?: object }, unknown>,
+    "object" | "afterCommit" | "commit"
+  >;
+  /** Of the object. */
+  readonly kind: string;
+  /** Names the operation in traces, logs and, with `Failed` behind it, in Events: `CreateSnapshot`. */
+  readonly operation: string;
   /** For people: `the creation of the snapshot`. */
   readonly what: string;
   /** Attempts that take longer are given up, milliseconds. */
   readonly timeoutMs: number;
   /** Retries of one generation. Default: no limit. */
-  readonly retries?: number;
+  readonly retries?: number | undefined;
   /** Pause before the attempt after `count` failures, milliseconds. Default: 1 s, doubling to 5 min. */
-  readonly retryDelayMs?: (count: number) => number;
+  readonly retryDelayMs?: ((count: number) => number) | undefined;
+  /** Throws while there is nobody to ask, which is no attempt. */
+  ready(): void;
   slot(): Slot<A>;
   keep(slot: Slot<A>): void;
-  /** Keeps the journal on the object. */
-  commit(): Promise<void>;
-  afterCommit(then: () => void): void;
   /** Sends the request. The same again must not have its effect twice. */
   send(about: A): Promise<Answer<A>>;
   /** Asks the provider for the state of a task. */
@@ -66,7 +80,7 @@ interface LaneOptions<A extends object> {
   /** Changes the journal to what a success makes of it. */
   succeeded(about: A): void;
   /** Called once per attempt, after its result was kept. */
-  count(outcome: Exclude<Outcome, "other">, about: A, failure: Classified | undefined): void;
+  count(outcome: Outcomes, about: A): void;
 }
 
 /** One kind of operation on an object within one reconcile: begun, kept, sent, followed, kept again and only then counted. */
@@ -82,8 +96,12 @@ export interface Lane<A extends object> {
 }
 
 export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
-  const { manager, generation } = options;
-  const { clock } = manager;
+  const { manager, session, context, operation } = options;
+  const { clock, telemetry } = manager;
+  const generation = session.object.metadata.generation ?? 0;
+  // A reconcile within an operation's trace begins the next one in a trace of its own.
+  let ownTrace = options.slot().attempt !== undefined;
+  let traced = operationContext(telemetry, session.object);
   let failed: FailedAttempt | undefined;
 
   function underway(): Attempt<A> {
@@ -98,13 +116,13 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
     try {
       answer = await options.send(attempt.about);
     } catch (thrown) {
-      options.signal.throwIfAborted();
-      return fail(attempt.about, thrown);
+      context.signal.throwIfAborted();
+      return fail(attempt, thrown);
     }
     const { about } = answer;
-    if (answer.task === undefined || answer.task === "") return succeed(about);
+    if (answer.task === undefined || answer.task === "") return succeed(attempt, about);
     options.keep({ ...options.slot(), attempt: { ...attempt, about, task: answer.task } });
-    await options.commit();
+    await session.commit();
     return "running";
   }
 
@@ -118,35 +136,36 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
       return resolveLost(attempt);
     }
     if (state.done) {
-      if (state.error === "") return succeed(attempt.about);
-      return fail(attempt.about, new ManagerError("task_failed", state.error));
+      if (state.error === "") return succeed(attempt, attempt.about);
+      return fail(attempt, new ManagerError("task_failed", state.error));
     }
     const ageMs = clock.now() - attempt.startedAtMs;
     if (ageMs < options.timeoutMs) return "running";
     const seconds = Math.round(options.timeoutMs / 1000);
-    return fail(attempt.about, new ManagerError("task_timeout", `${options.what} did not end within ${seconds} s`));
+    return fail(attempt, new ManagerError("task_timeout", `${options.what} did not end within ${seconds} s`));
   }
 
   /** The provider does not know the task: only the effect itself can tell. */
-  async function resolveLost({ about, startedAtMs }: Attempt<A>): Promise<Progress> {
+  async function resolveLost(attempt: Attempt<A>): Promise<Progress> {
+    const { about, startedAtMs } = attempt;
     const tookEffect = await options.tookEffect(about);
-    if (tookEffect === true) return succeed(about);
+    if (tookEffect === true) return succeed(attempt, about);
     if (tookEffect === false) {
       const message = `the provider forgot the task of ${options.what}, which had no effect`;
-      return fail(about, new ManagerError("task_lost", message));
+      return fail(attempt, new ManagerError("task_lost", message));
     }
     options.keep({ ...options.slot(), attempt: { startedAtMs, about } });
     return send();
   }
 
-  function succeed(about: A): Progress {
+  function succeed(attempt: Attempt<A>, about: A): Progress {
     options.keep({});
     options.succeeded(about);
-    options.afterCommit(() => options.count("success", about, undefined));
+    end(attempt, about, "success", undefined);
     return "succeeded";
   }
 
-  function fail(about: A, thrown: unknown): Progress {
+  function fail(attempt: Attempt<A>, thrown: unknown): Progress {
     const error = classify(thrown);
     const { failures: before, uncertain } = options.slot();
     const now = { nowMs: clock.now(), generation };
@@ -157,11 +176,37 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
     const unanswered = uncertain === true || (error.outcome === "error" && !wasNeverSent(thrown));
     options.keep({ failures, ...(unanswered ? { uncertain: true } : {}) });
     failed = { error, thrown };
-    options.afterCommit(() => {
-      countError(manager, error);
-      options.count(error.outcome, about, error);
-    });
+    end(attempt, attempt.about, error.outcome, error);
     return "failed";
+  }
+
+  /** What is told of an attempt, once its result is kept. */
+  function end({ startedAtMs }: Attempt<A>, about: A, outcome: Outcomes, error: Classified | undefined): void {
+    const nowMs = clock.now();
+    const within: Context = traced ?? contexts.active();
+    session.afterCommit(() => {
+      const result = endOperationTrace(telemetry, {
+        name: operation,
+        startedAtMs,
+        nowMs,
+        outcome,
+        error: error?.message,
+        context: within,
+      });
+      contexts.with(result, () => {
+        options.count(outcome, about);
+        context.logger.info("An operation ended", {
+          operation,
+          outcome,
+          durationSeconds: Math.max(0, nowMs - startedAtMs) / 1000,
+        });
+        if (error === undefined) return;
+        countError(manager, error);
+        const note = traceNote(result);
+        const event = { type: "Warning", reason: `${operation}Failed`, message: error.message } as const;
+        manager.events.record(session.object, note === undefined ? event : { ...event, note });
+      });
+    });
   }
 
   return {
@@ -176,14 +221,27 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
       return Math.max(0, failures.retryAtMs - clock.now());
     },
     async begin(about) {
-      options.keep({ ...options.slot(), attempt: { startedAtMs: clock.now(), about } });
-      await options.commit();
-      return send();
+      options.ready();
+      const trace = beginOperationTrace(telemetry, { name: operation, kind: options.kind, ownTrace });
+      ownTrace = true;
+      traced = trace.context;
+      try {
+        options.keep({ ...options.slot(), attempt: { startedAtMs: clock.now(), about } });
+        return await contexts.with(trace.context, async () => {
+          await session.commit();
+          return send();
+        });
+      } finally {
+        trace.span.end();
+      }
     },
     async advance() {
+      options.ready();
       const { task } = underway();
       return task === undefined ? send() : poll(task);
     },
-    refuse: fail,
+    refuse(about, thrown) {
+      return fail({ startedAtMs: clock.now(), about }, thrown);
+    },
   };
 }

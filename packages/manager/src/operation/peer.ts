@@ -5,6 +5,7 @@ import { ManagerError } from "../error.ts";
 import type { ProviderHandle } from "../provider/pool.ts";
 import { isServing, supportedType } from "../provider/supported.ts";
 import { NotYet } from "./not-yet.ts";
+import { forceDeleteAnnotation } from "./session.ts";
 
 /** A Provider that can be asked now. */
 export interface Peer {
@@ -19,10 +20,17 @@ export interface Peer {
  *
  * @throws ManagerError `dependency_not_found` or `unsupported_type`; NotYet while it is not healthy.
  */
-export function servingPeer({ informers, pool }: Pick<ManagerContext, "informers" | "pool">, key: string): Peer {
+export function servingPeer(
+  { informers, pool }: Pick<ManagerContext, "informers" | "pool">,
+  key: string,
+  deleting = false,
+): Peer {
   const [namespace, name = ""] = key.split("/");
   const provider = informers.providers.get(namespace, name);
-  if (provider === undefined) throw new ManagerError("dependency_not_found", `Provider ${key} does not exist`);
+  if (provider === undefined) {
+    const remedy = deleting ? `; create it, or annotate ${forceDeleteAnnotation}: "true" to give up what it holds` : "";
+    throw new ManagerError("dependency_not_found", `Provider ${key} does not exist${remedy}`);
+  }
   const type = supportedType(provider);
   if (!isServing(provider)) throw new NotYet("ProviderNotReady", `Provider ${name} is not healthy`);
   return { provider, handle: pool.get(provider), type, name };

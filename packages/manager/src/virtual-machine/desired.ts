@@ -9,6 +9,7 @@ import type { VMImage } from "../api/vm-image.ts";
 import type { VMNetworkAttachment } from "../api/vm-network-attachment.ts";
 import { parseDuration } from "../duration.ts";
 import { ManagerError } from "../error.ts";
+import { standingOf } from "../image/prepared.ts";
 import { parseGibibytes, parseMebibytes } from "../quantity.ts";
 import { adoptAnnotation } from "./journal.ts";
 import type { Wish } from "./plan.ts";
@@ -54,7 +55,7 @@ export function desiredMachine(vm: VirtualMachine, references: References): Desi
   return {
     ...shape,
     name: vm.metadata.name,
-    image: references.image === undefined ? undefined : imageOf(references.image, references.providerType),
+    image: references.image === undefined ? undefined : imageOf(references.image, references),
     placement: placementOf(vm, references.provider),
     tags: [...(vm.spec.tags ?? []), owner, ...adopt],
     digest: createHash("sha256").update(JSON.stringify(shape)).digest("base64url").slice(0, 22),
@@ -158,7 +159,15 @@ function networksOf(vm: VirtualMachine, references: References): NetworkJson[] {
   });
 }
 
-function imageOf({ metadata, spec }: VMImage, providerType: ProviderType): VmImageJson {
+function imageOf(image: VMImage, { provider, providerType }: References): VmImageJson {
+  const { metadata, spec } = image;
+  const standing = standingOf(image, provider, providerType);
+  if (standing.state === "prepared") {
+    const { id, path } = standing.prepared;
+    return providerType === "vsphere"
+      ? { TemplateName: id }
+      : { Path: path, ...optional("Format", spec.source.libvirt?.format) };
+  }
   const { vsphere, libvirt, http } = spec.source;
   const fromVsphere =
     vsphere === undefined

@@ -5,10 +5,12 @@ import { isKubeError } from "@almanac/kube";
 import type { Provider } from "../api/provider.ts";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 import { findCondition } from "../conditions.ts";
+import { cloneOf } from "../clone/journal.ts";
 import { countError } from "../context.ts";
 import type { ManagerContext } from "../context.ts";
 import { ManagerError, classify } from "../error.ts";
 import { ignoredMachineFields } from "../ignored-fields.ts";
+import { standingOf } from "../image/prepared.ts";
 import { pollDelay } from "../operation/pace.ts";
 import { forceDeleteAnnotation } from "../operation/session.ts";
 import { isServing, supportedType } from "../provider/supported.ts";
@@ -115,6 +117,8 @@ function createMachineReconcile(
 
   async function run(): Promise<Result> {
     if (deleting && vm.metadata.annotations?.[forceDeleteAnnotation] === "true") return abandonMachine();
+    const clone = cloneOf(vm, informers);
+    if (clone !== undefined) return waitFor("Cloning", `VMClone ${clone.metadata.name} is making the machine`);
     for (let steps = 0; steps < mostSteps; steps++) {
       const step = plan({
         nowMs: clock.now(),
@@ -139,6 +143,8 @@ function createMachineReconcile(
   async function take(step: Step): Promise<Result | undefined> {
     switch (step.type) {
       case "create":
+        if (!imageIsThere())
+          return waitFor("ImageNotReady", `VMImage ${vm.spec.imageRef?.name} is not prepared there yet`);
         await operations.begin({ operation: "Create", digest: wished().digest });
         return undefined;
       case "reconfigure":
@@ -180,6 +186,19 @@ function createMachineReconcile(
   function wished(): Desired {
     if (desired === undefined) throw unmet;
     return desired;
+  }
+
+  async function waitFor(reason: string, message: string): Promise<Result> {
+    await session.commit();
+    await writeStatus({ reason, message, refused: false });
+    return again(longPauseMs);
+  }
+
+  /** An image that is to be prepared is, on this machine's Provider. */
+  function imageIsThere(): boolean {
+    const { image } = findSources(vm, informers);
+    if (deleting || image === undefined || provider === undefined) return true;
+    return standingOf(image, provider, supportedType(provider)).state !== "missing";
   }
 
   function noteObservation(observed: Observed): void {

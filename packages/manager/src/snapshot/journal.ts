@@ -1,0 +1,45 @@
+import type { VMSnapshot } from "../api/vm-snapshot.ts";
+import type { Slot } from "../operation/lane.ts";
+import { journalText, readJournalText } from "../operation/session.ts";
+import type { SessionKind } from "../operation/session.ts";
+
+const finalizer = "vmsnapshot.infra.virtrigaud.io/finalizer";
+
+/** What an operation on a snapshot is about. */
+export interface About {
+  /** The snapshot's id at its provider, once it is known. */
+  readonly id?: string;
+}
+
+/** What the manager has done with a snapshot. */
+export interface SnapshotJournal {
+  /** UID of the VirtualMachine it was taken of. */
+  readonly owner?: string;
+  /** Id of the machine at its provider. */
+  readonly machine?: string;
+  /** `namespace/name` of the Provider. */
+  readonly provider?: string;
+  /** Taken with the memory of the machine. */
+  readonly memory?: true;
+  /** The snapshot's id at its provider, once it exists. */
+  readonly id?: string;
+  readonly createdAtMs?: number;
+  readonly create?: Slot<About>;
+  readonly delete?: Slot<About>;
+}
+
+export function readSnapshotJournal(snapshot: VMSnapshot): SnapshotJournal {
+  return readJournalText(snapshot) ?? {};
+}
+
+export const snapshotJournal: SessionKind<VMSnapshot, SnapshotJournal> = {
+  finalizer,
+  readJournal: readSnapshotJournal,
+  writeJournal: journalText,
+  attemptMark(journal) {
+    const startedAtMs = journal.create?.attempt?.startedAtMs ?? journal.delete?.attempt?.startedAtMs;
+    return startedAtMs === undefined ? undefined : String(startedAtMs);
+  },
+  holdsObject: ({ id, create, delete: removal }) =>
+    id !== undefined || create?.attempt !== undefined || create?.uncertain === true || removal?.attempt !== undefined,
+};

@@ -1,0 +1,275 @@
+import { again, done } from "@almanac/controller";
+import type { ReconcileContext, Request, Result } from "@almanac/controller";
+import { ProviderError } from "@almanac/provider";
+import type { VirtualMachine } from "../api/virtual-machine.ts";
+import type { VMSnapshot } from "../api/vm-snapshot.ts";
+import type { ManagerContext } from "../context.ts";
+import { ManagerError } from "../error.ts";
+import { createFramedReconciler, longPauseMs, settle } from "../operation/frame.ts";
+import type { Problem, Work } from "../operation/frame.ts";
+import { createLane } from "../operation/lane.ts";
+import type { Lane, Progress, Slot } from "../operation/lane.ts";
+import { NotYet } from "../operation/not-yet.ts";
+import { pollDelay } from "../operation/pace.ts";
+import { servingPeer } from "../operation/peer.ts";
+import type { Peer } from "../operation/peer.ts";
+import { createSession, forceDeleteAnnotation } from "../operation/session.ts";
+import { referenceKey } from "../resources.ts";
+import { readJournal } from "../virtual-machine/journal.ts";
+import { snapshotJournal } from "./journal.ts";
+import type { About, SnapshotJournal } from "./journal.ts";
+import { hasSnapshot } from "./presence.ts";
+import { retentionOf } from "./retention.ts";
+import type { Retention } from "./retention.ts";
+import { snapshotStatus } from "./status.ts";
+
+const timeoutMs = 3_600_000;
+/** Timers do not reach further than some weeks; clocks may be set in between. */
+const longestSleepMs = 3_600_000;
+
+/** Takes snapshots of machines, keeps them as long as their policy says, and deletes them with their objects. */
+export function createSnapshotReconciler(
+  manager: ManagerContext,
+): (request: Request, context: ReconcileContext<VMSnapshot>) => Promise<Result> {
+  return createFramedReconciler(manager, manager.informers.vmSnapshots, (snapshot, context) =>
+    snapshotWork(manager, snapshot, context),
+  );
+}
+
+function snapshotWork(
+  manager: ManagerContext,
+  snapshot: VMSnapshot,
+  context: ReconcileContext<VMSnapshot>,
+): Work<VMSnapshot> {
+  const { informers, resources, clock, events, instruments } = manager;
+  const { metadata, spec } = snapshot;
+  const { signal } = context;
+  const deleting = metadata.deletionTimestamp !== undefined;
+  const session = createSession(manager, resources.vmSnapshots, snapshotJournal, snapshot, context);
+  const machine = informers.virtualMachines.get(metadata.namespace, spec.vmRef.name);
+  let retention: Retention | undefined;
+
+  function keep(change: Partial<SnapshotJournal>): void {
+    session.journal = { ...session.journal, ...change };
+  }
+
+  function peer(): Peer {
+    return servingPeer(manager, session.journal.provider ?? "", deleting);
+  }
+
+  function machineId(): string {
+    return session.journal.machine ?? "";
+  }
+
+  function lane(
+    action: "create" | "delete",
+    send: (about: About) => Promise<{ task?: { id: string }; id?: string }>,
+  ): Lane<About> {
+    return createLane<About>({
+      manager,
+      context,
+      session,
+      kind: "VMSnapshot",
+      operation: action === "create" ? "CreateSnapshot" : "DeleteSnapshot",
+      what: action === "create" ? "the creation of the snapshot" : "the deletion of the snapshot",
+      timeoutMs,
+      ready: () => void peer(),
+      slot: () => session.journal[action] ?? {},
+      keep: (slot: Slot<About>) => keep({ [action]: slot }),
+      async send(about) {
+        const { task, id } = await send(about);
+        return { task: task?.id, about: id === undefined ? about : { ...about, id } };
+      },
+      taskStatus: (id) => peer().handle.call("taskStatus", { task: { id } }, { signal }),
+      async tookEffect({ id }) {
+        const found = await hasSnapshot(peer(), machineId(), id ?? "", signal);
+        return found === undefined ? undefined : found === (action === "create");
+      },
+      succeeded({ id }) {
+        const { create: _create, delete: _delete, id: _id, createdAtMs: _at, ...rest } = session.journal;
+        if (action === "delete") session.journal = rest;
+        else session.journal = { ...rest, ...(id === undefined ? {} : { id }), createdAtMs: clock.now() };
+      },
+      count(outcome) {
+        instruments.virtrigaud_vm_snapshot_total.add(1, { action, provider_type: peerType(), outcome });
+      },
+    });
+  }
+
+  let type: Peer["type"] | undefined;
+  function peerType(): Peer["type"] {
+    return (type ??= peer().type);
+  }
+
+  const creation = lane("create", async () => {
+    peerType();
+    const answer = await peer().handle.call(
+      "createSnapshot",
+      {
+        vmId: machineId(),
+        // Unique to the object: another one of the same name must not share the snapshot, and the same request again must find it.
+        nameHint: `${spec.snapshotConfig?.name ?? metadata.name}-${metadata.uid.slice(0, 8)}`,
+        includeMemory: session.journal.memory === true,
+        description: spec.snapshotConfig?.description ?? "",
+      },
+      { signal },
+    );
+    return { ...(answer.task === undefined ? {} : { task: answer.task }), id: answer.snapshotId };
+  });
+
+  const deletion = lane("delete", async ({ id }) => {
+    peerType();
+    try {
+      const snapshotId = id ?? "";
+      const { task } = await peer().handle.call("deleteSnapshot", { vmId: machineId(), snapshotId }, { signal });
+      return task === undefined ? {} : { task };
+    } catch (thrown) {
+      // What is gone, with its machine or without, needs no deletion.
+      if (thrown instanceof ProviderError && thrown.code === "NOT_FOUND") return {};
+      throw thrown;
+    }
+  });
+
+  async function run(): Promise<Result> {
+    if (deleting) return remove();
+    const { owner, id, create } = session.journal;
+    if (owner !== undefined && create?.attempt === undefined && machine?.metadata.uid !== owner) return orphaned();
+    if (id !== undefined) return retain();
+    if (create?.attempt !== undefined) return follow(creation, await creation.advance());
+    const { retryInMs } = creation;
+    if (retryInMs === undefined) return settle(work, undefined, done());
+    if (retryInMs > 0) return settle(work, undefined, again(retryInMs));
+    return take();
+  }
+
+  async function take(): Promise<Result> {
+    const vm = usableMachine(machine);
+    const providerKey = referenceKey(vm.spec.providerRef, vm.metadata.namespace);
+    const { provider } = servingPeer(manager, providerKey);
+    const memory = spec.snapshotConfig?.includeMemory === true;
+    const { uid: owner } = vm.metadata;
+    const { memory: _memory, ...journal } = session.journal;
+    const id = readJournal(vm).id ?? "";
+    session.journal = { ...journal, owner, machine: id, provider: providerKey, ...(memory ? { memory } : {}) };
+    const offered = provider.status?.reportedCapabilities;
+    const missing =
+      offered?.supportsSnapshots === false
+        ? "snapshots"
+        : memory && offered?.supportsMemorySnapshots === false
+          ? "snapshots with memory; set spec.snapshotConfig.includeMemory to false"
+          : undefined;
+    if (missing === undefined) return follow(creation, await creation.begin({}));
+    peerType();
+    const message = `Provider ${providerKey} does not offer ${missing}`;
+    return follow(creation, creation.refuse({}, new ProviderError("UNIMPLEMENTED", message)));
+  }
+
+  function usableMachine(vm: VirtualMachine | undefined): VirtualMachine {
+    const key = referenceKey(spec.vmRef, metadata.namespace);
+    if (vm === undefined) throw new ManagerError("dependency_not_found", `VirtualMachine ${key} does not exist`);
+    const { id, attempt } = readJournal(vm);
+    if (vm.metadata.deletionTimestamp !== undefined) {
+      throw new NotYet("VirtualMachineDeleting", `VirtualMachine ${key} is being deleted`);
+    }
+    if (id === undefined) throw new NotYet("VirtualMachineNotReady", `VirtualMachine ${key} has not been made yet`);
+    // A machine takes one change at a time, and its own go first.
+    if (attempt !== undefined) throw new NotYet("VirtualMachineBusy", `VirtualMachine ${key} is being changed`);
+    return vm;
+  }
+
+  async function follow(followed: Lane<About>, progress: Progress): Promise<Result> {
+    const { create, delete: removal } = session.journal;
+    const attempt = create?.attempt ?? removal?.attempt;
+    if (progress === "running") {
+      return settle(work, undefined, again(pollDelay(clock.now() - (attempt?.startedAtMs ?? clock.now()))));
+    }
+    if (progress === "failed") return settle(work, followed.failed, again(followed.retryInMs ?? longPauseMs));
+    const result = await retain();
+    const { id } = session.journal;
+    events.record(session.object, { type: "Normal", reason: "Created", message: `the provider has it as ${id}` });
+    return result;
+  }
+
+  /** The snapshot exists: how long? */
+  async function retain(): Promise<Result> {
+    await session.commit();
+    const siblings = informers.vmSnapshots.byIndex("machine", referenceKey(spec.vmRef, metadata.namespace));
+    retention = retentionOf(session.object, siblings);
+    const nowMs = clock.now();
+    if (retention === undefined) return settle(work, undefined, done());
+    if (retention.deletesAtMs <= nowMs) return expire("its retention policy says so");
+    const nextMs = retention.expiresAtMs > nowMs ? retention.expiresAtMs : retention.deletesAtMs;
+    return settle(work, undefined, again(Math.min(nextMs - nowMs, longestSleepMs)));
+  }
+
+  async function orphaned(): Promise<Result> {
+    if (spec.retentionPolicy?.deleteOnVMDelete !== false) return expire("its VirtualMachine was deleted");
+    const key = referenceKey(spec.vmRef, metadata.namespace);
+    const message = `VirtualMachine ${key} was deleted, and the snapshot with it; delete this object`;
+    await session.commit();
+    await writeStatus({ reason: "VirtualMachineDeleted", message, refused: true });
+    return done();
+  }
+
+  async function expire(why: string): Promise<Result> {
+    await session.commit();
+    const preconditions = { uid: metadata.uid };
+    await resources.vmSnapshots.delete(metadata, { preconditions, ignoreNotFound: true, signal });
+    events.record(session.object, { type: "Normal", reason: "Expired", message: `deleted, since ${why}` });
+    return done();
+  }
+
+  /** The object is to go, and what it stands for before it. */
+  async function remove(): Promise<Result> {
+    const { finalizer } = snapshotJournal;
+    if (metadata.finalizers?.includes(finalizer) !== true) return done();
+    if (metadata.annotations?.[forceDeleteAnnotation] === "true") {
+      await session.commit({ release: true });
+      const message = `released without deleting anything: ${forceDeleteAnnotation}`;
+      events.record(snapshot, { type: "Warning", reason: "ForceDeleted", message });
+      return done();
+    }
+    const { create } = session.journal;
+    // Whether it was taken is only known by asking for it again.
+    if (create?.attempt !== undefined || (session.journal.id === undefined && create?.uncertain === true)) {
+      const { retryInMs } = creation;
+      if (create.attempt === undefined && retryInMs !== 0)
+        return settle(work, undefined, again(retryInMs ?? longPauseMs));
+      const progress = create.attempt === undefined ? await creation.begin({}) : await creation.advance();
+      if (progress === "running") return follow(creation, progress);
+      const isGone = creation.failed?.error.reason === "NotFound";
+      if (isGone) session.journal = withoutCreation(session.journal);
+      else if (progress === "failed") return follow(creation, progress);
+    }
+    const { id, delete: removal } = session.journal;
+    if (id !== undefined) {
+      const { retryInMs } = deletion;
+      if (removal?.attempt === undefined && retryInMs !== 0) {
+        return settle(work, undefined, again(retryInMs ?? longPauseMs));
+      }
+      const progress = removal?.attempt === undefined ? await deletion.begin({ id }) : await deletion.advance();
+      if (progress !== "succeeded") return follow(deletion, progress);
+    }
+    await session.commit({ release: true });
+    return done();
+  }
+
+  async function writeStatus(problem: Problem | undefined): Promise<void> {
+    const { object, journal } = session;
+    await session.writeStatus(snapshotStatus({ snapshot: object, journal, problem, retention, nowMs: clock.now() }));
+  }
+
+  const work: Work<VMSnapshot> = {
+    get object() {
+      return session.object;
+    },
+    run,
+    commit: () => session.commit(),
+    writeStatus,
+  };
+  return work;
+}
+
+function withoutCreation({ create: _create, ...journal }: SnapshotJournal): SnapshotJournal {
+  return journal;
+}
