@@ -33,6 +33,6 @@ export const values: Renaming = escaped((character, classic) => {
  * joined by `_`, in labels a `_` for each of them.
  */
 export const collected: Renaming = {
-  family: (name) => name.match(/[a-zA-Z0-9:]+/g)?.join("_") ?? "",
+  family: (name) => name.match(/[a-zA-Z0-9_:]+/g)?.join("_") ?? "",
   label: (key) => underscores.label(key),
 };

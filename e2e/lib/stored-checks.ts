@@ -6,7 +6,8 @@ import type { PrometheusApi } from "./prometheus-api.ts";
 import { eventually, must } from "./report.ts";
 import type { Report } from "./report.ts";
 
-const arrivalTimeoutMs = 20_000;
+const arrivalTimeoutMs = 15_000;
+const scrapeTimeoutMs = 30_000;
 
 /** One way from the target into Prometheus, and what it does to what is recorded. */
 export interface Route extends ExpectOptions {
@@ -20,6 +21,21 @@ export interface Route extends ExpectOptions {
 export interface PageRoute extends Route {
   /** The type that Prometheus must have read of a family. */
   readonly typeOf: (planned: PlannedInstrument) => string;
+}
+
+/** All scrape jobs are up; false when they are not, and nothing else can be expected. */
+export async function checkTargets(report: Report, api: PrometheusApi, count: number): Promise<boolean> {
+  let up = false;
+  await report.check("Prometheus scrapes every page without an error", () =>
+    eventually(async () => {
+      const targets = await api.targets();
+      must(targets.length === count, `${targets.length} targets, expected ${count}`);
+      for (const { job, health, lastError } of targets) must(health === "up", `${job} is ${health}: ${lastError}`);
+      up = true;
+      return targets.map(({ job }) => job).join(", ");
+    }, scrapeTimeoutMs),
+  );
+  return up;
 }
 
 /** Every series of the plan is stored with its value, and none besides. */

@@ -3,17 +3,15 @@ import { expectSeries, seriesKey } from "../lib/expected-series.ts";
 import { dots, kept, underscores, values } from "../lib/naming.ts";
 import { createPrometheusApi } from "../lib/prometheus-api.ts";
 import type { PrometheusApi } from "../lib/prometheus-api.ts";
-import { eventually, must } from "../lib/report.ts";
+import { must } from "../lib/report.ts";
 import type { Report } from "../lib/report.ts";
-import { checkExemplars, checkTypes, checkValues } from "../lib/stored-checks.ts";
+import { checkExemplars, checkTargets, checkTypes, checkValues } from "../lib/stored-checks.ts";
 import type { PageRoute } from "../lib/stored-checks.ts";
 import { checkQuietEnd, startTarget } from "../lib/target.ts";
 import type { Scenario } from "../main.ts";
 import { startPrometheus } from "../peers/peers.ts";
 import { plan } from "../targets/plan.ts";
 import type { PlannedInstrument } from "../targets/plan.ts";
-
-const scrapeTimeoutMs = 30_000;
 
 const pageTypes = {
   counter: "counter",
@@ -94,14 +92,7 @@ export const formats: Scenario = {
       targets: [...jobs, customBuckets].map(({ job, settings }) => ({ job, url: target.metricsUrl, settings })),
     });
     const api = createPrometheusApi(prometheus.url);
-    await report.check("Prometheus scrapes the page in every format without an error", () =>
-      eventually(async () => {
-        const targets = await api.targets();
-        must(targets.length === jobs.length + 1, `${targets.length} targets, expected ${jobs.length + 1}`);
-        for (const { job, health, lastError } of targets) must(health === "up", `${job} is ${health}: ${lastError}`);
-        return targets.map(({ job }) => job).join(", ");
-      }, scrapeTimeoutMs),
-    );
+    if (!(await checkTargets(report, api, jobs.length + 1))) return;
     for (const job of jobs) {
       await checkValues(report, api, job);
       await checkTypes(report, api, job);

@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { collected, kept } from "../lib/naming.ts";
 import { createPrometheusApi } from "../lib/prometheus-api.ts";
-import { eventually, must } from "../lib/report.ts";
-import { checkExemplars, checkValues } from "../lib/stored-checks.ts";
+import { checkExemplars, checkTargets, checkValues } from "../lib/stored-checks.ts";
 import type { Route } from "../lib/stored-checks.ts";
 import { checkQuietEnd, startTarget } from "../lib/target.ts";
 import type { Scenario } from "../main.ts";
@@ -10,7 +9,6 @@ import { startCollector, startPrometheus } from "../peers/peers.ts";
 import type { Collector } from "../peers/peers.ts";
 import type { PlannedInstrument, Push } from "../targets/plan.ts";
 
-const scrapeTimeoutMs = 30_000;
 const protocols = ["http/protobuf", "http/json", "grpc"] as const;
 
 /** The ways to scrape a Collector's page. In OpenMetrics it shows no exemplars of exponential histograms. */
@@ -64,14 +62,7 @@ export const push: Scenario = {
     ];
     await using target = await startTarget(join(folder, "target"), { pushes });
     const api = createPrometheusApi(prometheus.url);
-    await report.check("Prometheus scrapes the Collectors in both formats without an error", () =>
-      eventually(async () => {
-        const targets = await api.targets();
-        const expected = behind.length * pages.length;
-        must(targets.length === expected, `${targets.length} targets, expected ${expected}`);
-        for (const { job, health, lastError } of targets) must(health === "up", `${job} is ${health}: ${lastError}`);
-      }, scrapeTimeoutMs),
-    );
+    if (!(await checkTargets(report, api, behind.length * pages.length))) return;
     for (const route of routes(pushes)) {
       await checkValues(report, api, route);
       await checkExemplars(report, api, route, target);

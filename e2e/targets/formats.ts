@@ -115,7 +115,7 @@ function inSpan(within: Measurement["within"], name: string, body: () => void): 
 
 function createPushReader({ protocol, url }: Push): IMetricReader {
   const exporter = createOtlpMetricExporter({ protocol, url });
-  return new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 1_000, exportTimeoutMillis: 900 });
+  return new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 2_000, exportTimeoutMillis: 2_000 });
 }
 
 const { pushes } = JSON.parse(process.argv[2] ?? '{"pushes":[]}') as TargetOptions;
