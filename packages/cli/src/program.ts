@@ -52,6 +52,17 @@ function managerCommand(): Command {
     .addOption(webConfigFile())
     .addOption(env("--leader-election-namespace <namespace>", "namespace of the Lease").default("default"))
     .option("--no-leader-elect", "run without a Lease; only ever start one such manager")
+    .addOption(
+      env("--shard <index/count>", "work on this shard of the namespaces only, counted from 0: 0/3, 1/3, 2/3")
+        .argParser(shard)
+        .conflicts("shards"),
+    )
+    .addOption(
+      env(
+        "--shards <count>",
+        "cut the namespaces into so many shards and share them with the other managers",
+      ).argParser(positive),
+    )
     .addOption(env("--tls-cert-file <file>", "client certificate for providers (PEM)"))
     .addOption(env("--tls-key-file <file>", "its private key (PEM)"))
     .addOption(env("--tls-ca-file <file>", "authority of the providers' certificates (PEM)"))
@@ -179,6 +190,8 @@ export interface ManagerFlags extends TlsFlags {
   readonly "web.config.file"?: string;
   readonly leaderElectionNamespace: string;
   readonly leaderElect: boolean;
+  readonly shard?: { readonly index: number; readonly count: number };
+  readonly shards?: number;
   readonly tlsInsecure?: boolean | string;
   readonly providerEndpoint: readonly string[];
   readonly providerEndpointsFile?: string;
@@ -243,6 +256,14 @@ function webConfigFile(): Option {
   return new Option("--web.config.file <file>", "TLS and access to /metrics, /healthz and /readyz (YAML)").env(
     "ALMANAC_WEB_CONFIG_FILE",
   );
+}
+
+function shard(text: string): { readonly index: number; readonly count: number } {
+  const [, index, count] = /^(\d{1,4})\/(\d{1,4})$/.exec(text) ?? [];
+  const parsed = { index: Number(index), count: Number(count) };
+  if (!(parsed.index < parsed.count))
+    throw new InvalidArgumentError("Give index/count with an index below count, as 0/3.");
+  return parsed;
 }
 
 function port(text: string): number {

@@ -12,6 +12,7 @@ export type { VMImage } from "./api/vm-image.ts";
 export type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
 export type { VMSnapshot } from "./api/vm-snapshot.ts";
 export type { VMClone } from "./api/vm-clone.ts";
-export type { LeaderElectionOptions, Manager, ManagerOptions } from "./manager.ts";
+export type { Manager, ManagerOptions } from "./manager.ts";
+export type { LeaderElectionOptions, ShardingOptions } from "./sharding.ts";
 export type { ManagerErrorCode } from "./error.ts";
 export type { BreakerOptions } from "./provider/pool.ts";

@@ -12,11 +12,11 @@ import {
   runControllers,
   watch,
 } from "@almanac/controller";
-import type { Controller, Predicate, Request } from "@almanac/controller";
+import type { Controller, Partition, Predicate, Request } from "@almanac/controller";
 import { clientCredentials } from "@almanac/grpc";
 import type { TlsFiles } from "@almanac/grpc";
-import { createEventRecorder, createInformer, createLeaderElector } from "@almanac/kube";
-import type { KubeClient, KubeObject, LeaderElector } from "@almanac/kube";
+import { createEventRecorder, createInformer } from "@almanac/kube";
+import type { KubeClient, KubeObject } from "@almanac/kube";
 import type { Telemetry } from "@almanac/telemetry";
 import { group } from "./api/define-kind.ts";
 import type { Provider } from "./api/provider.ts";
@@ -38,19 +38,9 @@ import { readJournal } from "./virtual-machine/journal.ts";
 import { snapshotIndexers } from "./snapshot/siblings.ts";
 import { createMachineReconciler } from "./virtual-machine/reconciler.ts";
 import { referenceIndexers } from "./virtual-machine/references.ts";
-
-export interface LeaderElectionOptions {
-  /** Namespace of the Lease. */
-  readonly namespace: string;
-  /** Name of the Lease, and the label of `leader_election_master_status`. Default: `virtrigaud-manager`. */
-  readonly name?: string;
-  /** Unique to the process. Default: the host name and a random part. */
-  readonly identity?: string;
-  /** As in `createLeaderElector`. */
-  readonly leaseDurationMs?: number;
-  readonly renewDeadlineMs?: number;
-  readonly retryPeriodMs?: number;
-}
+import { snapshotAppeared } from "./virtual-machine/snapshots.ts";
+import { createShare } from "./sharding.ts";
+import type { LeaderElectionOptions, ShardingOptions } from "./sharding.ts";
 
 export interface ManagerOptions {
   readonly kube: KubeClient;
@@ -62,6 +52,8 @@ export interface ManagerOptions {
   readonly providerEndpoint?: (namespacedName: string) => string | undefined;
   /** Only the holder of a Lease reconciles. Default: false, it reconciles at once. */
   readonly leaderElection?: LeaderElectionOptions | false;
+  /** More than one manager works at a time, each on its own namespaces. Default: one works on all. */
+  readonly sharding?: ShardingOptions;
   /** VirtualMachines reconciled at the same time, and Providers. Default: 8. */
   readonly concurrency?: number;
   /** How often a machine at rest is compared with its hypervisor, milliseconds, plus up to 10 %. Default: 60,000. */
@@ -86,8 +78,10 @@ export interface ManagerOptions {
 
 /** A running manager. Disposing it stops it and waits for what is under way. */
 export interface Manager extends AsyncDisposable {
-  /** It reconciles now: with leader election, it holds the Lease. */
+  /** It reconciles now: with leader election, it holds the Lease, or one of a shard. */
   readonly leading: boolean;
+  /** With shared-out shards, those that it holds. */
+  readonly shards: readonly number[];
   /** Resolves when it has stopped; rejects when it could not go on. */
   readonly ended: Promise<void>;
   /** Idempotent. */
@@ -149,13 +143,30 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     describeIntervalMs,
     startGraceMs,
   };
-  const controllers = createControllers(manager, { concurrency, drainMs: options.drainMs ?? 10_000 });
+  const share = createShare(kube, {
+    leaderElection: options.leaderElection,
+    sharding: options.sharding,
+    clock,
+    random,
+    telemetry,
+  });
+  const controllers = createControllers(manager, {
+    concurrency,
+    drainMs: options.drainMs ?? 10_000,
+    ...(share.partition === undefined ? {} : { partition: share.partition }),
+  });
+  // Every manager has a handle of whatever Provider its machines use; only one reconciles the Provider.
+  cleanup.use(
+    informers.providers.onEvent(({ type, object }) => {
+      if (type === "delete") pool.remove(providerKey(object));
+    }),
+  );
   cleanup.use(observeQueues(manager, controllers));
   await recordBuild(manager, options.build);
 
   const stopping = new AbortController();
   const signal = options.signal === undefined ? stopping.signal : AbortSignal.any([options.signal, stopping.signal]);
-  const elector = createElector(kube, options, { clock, random, telemetry });
+  const { elector, shards } = share;
   const synced = Promise.withResolvers<void>();
   addHealthChecks(cleanup, manager, controllers);
 
@@ -166,6 +177,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     logger,
     onSynced: synced.resolve,
     ...(elector === undefined ? {} : { leaderElection: elector }),
+    ...(shards === undefined ? {} : { shards }),
   });
   let running = true;
   const resourcesInUse = cleanup.move();
@@ -177,7 +189,11 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
   ended.catch(() => {});
   await Promise.race([synced.promise, ended]);
   signal.throwIfAborted();
-  logger.info("The manager has started", { concurrency, leaderElection: elector !== undefined });
+  logger.info("The manager has started", {
+    concurrency,
+    leaderElection: elector !== undefined,
+    sharding: options.sharding,
+  });
 
   async function stop(): Promise<void> {
     stopping.abort(new Error("the manager was asked to stop"));
@@ -185,7 +201,10 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
   }
   return {
     get leading() {
-      return running && (elector === undefined || elector.leading);
+      return running && (elector?.leading ?? (shards === undefined || shards.held.length > 0));
+    },
+    get shards() {
+      return running ? (shards?.held ?? []) : [];
     },
     ended,
     stop,
@@ -203,6 +222,8 @@ function createInformers(
     vmClasses: createInformer(resources.vmClasses, options),
     vmImages: createInformer(resources.vmImages, options),
     vmNetworkAttachments: createInformer(resources.vmNetworkAttachments, options),
+    vmSnapshots: createInformer(resources.vmSnapshots, { ...options, indexers: snapshotIndexers }),
+    vmClones: createInformer(resources.vmClones, { ...options, indexers: cloneIndexers }),
     deployments: createInformer(resources.deployments, {
       ...options,
       labelSelector: `app.kubernetes.io/managed-by=${fieldManager}`,
@@ -214,11 +235,9 @@ type AnyController = Controller & { readonly kind: string };
 
 function createControllers(
   manager: ManagerContext,
-  options: { readonly concurrency: number; readonly drainMs: number },
+  options: { readonly concurrency: number; readonly drainMs: number; readonly partition?: Partition },
 ): AnyController[] {
   const { informers, telemetry, clock, random, instruments } = manager;
-    vmSnapshots: createInformer(resources.vmSnapshots, { ...options, indexers: snapshotIndexers }),
-    vmClones: createInformer(resources.vmClones, { ...options, indexers: cloneIndexers }),
   const shared = { telemetry, clock, random, ...options };
   const measured = (kind: Kind) => ({
     onReconciled({ outcome, durationSeconds }: { outcome: "success" | "failure" | "error"; durationSeconds: number }) {
@@ -272,6 +291,10 @@ function createControllers(
       watch(informers.vmClasses, { map: users("class"), predicates: [generationChanged()] }),
       watch(informers.vmImages, { map: users("image"), predicates: [imageMoved] }),
       watch(informers.vmNetworkAttachments, { map: users("network"), predicates: [generationChanged()] }),
+      watch(informers.vmSnapshots, {
+        map: ({ metadata, spec }) => [{ namespace: metadata.namespace, name: spec.vmRef.name }],
+        predicates: [(event) => event.type === "update" && snapshotAppeared(event.old, event.object)],
+      }),
     ],
   });
   const others = createKindControllers(manager, {
@@ -326,22 +349,6 @@ async function packageVersion(): Promise<string> {
   // Beside src/ and dist/ alike.
   const text = await readFile(new URL("../package.json", import.meta.url), "utf8");
   return (JSON.parse(text) as { version: string }).version;
-}
-
-function createElector(
-  kube: KubeClient,
-  { leaderElection }: ManagerOptions,
-  shared: { readonly clock: Clock; readonly random: () => number; readonly telemetry: Telemetry },
-): LeaderElector | undefined {
-  if (leaderElection === undefined || leaderElection === false) return undefined;
-  return createLeaderElector(kube, {
-    name: "virtrigaud-manager",
-    ...leaderElection,
-    clock: shared.clock,
-    random: shared.random,
-    logger: shared.telemetry.logger,
-    instruments: shared.telemetry.stack,
-  });
 }
 
 function addHealthChecks(cleanup: AsyncCleanup, manager: ManagerContext, controllers: readonly Controller[]): void {

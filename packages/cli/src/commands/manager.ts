@@ -43,6 +43,8 @@ export async function manager(flags: ManagerFlags): Promise<void> {
       namespace: flags.leaderElectionNamespace,
       identity: `${hostname()}_${process.pid}`,
     },
+    ...(flags.shard === undefined ? {} : { sharding: flags.shard }),
+    ...(flags.shards === undefined ? {} : { sharding: { shards: flags.shards } }),
     concurrency: flags.concurrency,
     build: buildInfo(process.env),
     signal: shutdown.signal,

@@ -113,6 +113,7 @@ export function createSession<T extends Journalled, J>(
           ...(wanted === undefined ? {} : { finalizers: wanted }),
         },
       };
+      context.assertCurrent();
       try {
         return take(await resource.patch(object.metadata, body, options));
       } catch (error) {
@@ -145,6 +146,7 @@ export function createSession<T extends Journalled, J>(
     async writeStatus(status) {
       const patch = statusPatch(object.status, status);
       if (patch === undefined) return;
+      context.assertCurrent();
       try {
         take(await resource.patch(object.metadata, { status: patch }, { ...options, subresource: "status" }));
       } catch (error) {

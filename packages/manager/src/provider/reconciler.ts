@@ -151,6 +151,7 @@ export function createProviderReconciler(
     const memory = memoryOf(draft.provider);
     const intervalMs = parseDuration(draft.provider.spec.healthCheck?.interval ?? "30s", "spec.healthCheck.interval");
     const timeoutMs = parseDuration(draft.provider.spec.healthCheck?.timeout ?? "10s", "spec.healthCheck.timeout");
+    context.assertCurrent();
     await addFinalizer(draft, context);
     await applyWorkload(draft.provider, memory, context);
     const deployment = informers.deployments.get(draft.provider.metadata.namespace, workloadName(draft.provider));
@@ -402,6 +403,7 @@ export function createProviderReconciler(
   async function writeStatus(draft: Draft, context: ReconcileContext<Provider>): Promise<void> {
     const patch = statusPatch(draft.provider.status, draft.status);
     if (patch === undefined) return;
+    context.assertCurrent();
     const { metadata } = draft.provider;
     const options = { type: "merge", subresource: "status", fieldManager, signal: context.signal } as const;
     try {

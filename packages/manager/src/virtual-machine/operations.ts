@@ -19,6 +19,7 @@ import { countOperation } from "./measure.ts";
 import type { Observed } from "./plan.ts";
 import { createRequest, powerRequest, powerStateOf, reconfigureRequest } from "./requests.ts";
 import type { Session } from "./session.ts";
+import { afterRevert, countRevert } from "./snapshots.ts";
 import type { StatusInput } from "./status.ts";
 import { readUserData } from "./user-data.ts";
 import type { UserData } from "./user-data.ts";
@@ -104,6 +105,7 @@ export function createOperations(options: OperationsOptions): Operations {
   async function request(attempt: Attempt, userData: UserData): Promise<string | undefined> {
     const { handle } = options.peer();
     const call = { signal };
+    context.assertCurrent();
     switch (attempt.operation) {
       case "Create": {
         const answer = await handle.call("createVM", createRequest(options.desired(), userData), call);
@@ -118,6 +120,10 @@ export function createOperations(options: OperationsOptions): Operations {
         const { power = "On" } = attempt;
         const gracefulMs = power === "ShutdownGraceful" ? options.desired().gracefulMs : 0;
         return (await handle.call("powerVM", powerRequest(idOf(), power, gracefulMs), call)).task?.id;
+      }
+      case "Revert": {
+        const wish = { vmId: idOf(), snapshotId: attempt.snapshot?.id ?? "" };
+        return (await handle.call("revertSnapshot", wish, call)).task?.id;
       }
       case "Delete":
         try {
@@ -169,6 +175,8 @@ export function createOperations(options: OperationsOptions): Operations {
       Power: () => seen.exists && (attempt.power === "On") === (seen.power === "On"),
       // Nothing tells the shape of a machine; asking again is harmless.
       Reconfigure: () => false,
+      // Nor whether it was put back; a provider that has done it finds nothing more to do.
+      Revert: () => false,
     }[attempt.operation]();
     if (tookEffect) return succeed(attempt);
     fail(
@@ -200,6 +208,9 @@ export function createOperations(options: OperationsOptions): Operations {
         };
         break;
       }
+      case "Revert":
+        if (attempt.snapshot !== undefined) keep(afterRevert(cleared, attempt.snapshot));
+        break;
       case "Power": {
         const { poweredOnAtMs: _on, shutdownAtMs: _off, ...calm } = cleared;
         if (attempt.power === "On") keep({ ...calm, poweredOnAtMs: attempt.startedAtMs });
@@ -256,7 +267,8 @@ export function createOperations(options: OperationsOptions): Operations {
       });
       // The result is the exemplar of its bucket, and what is said of it carries the operation's id.
       contexts.with(result, () => {
-        countOperation(manager.instruments, { operation: ended, type, provider: name, outcome, durationSeconds });
+        if (ended === "Revert") countRevert(manager.instruments, type, outcome);
+        else countOperation(manager.instruments, { operation: ended, type, provider: name, outcome, durationSeconds });
         context.logger.info("An operation ended", { operation: ended, outcome, durationSeconds });
         if (error === undefined) return;
         countError(manager, error);
