@@ -124,10 +124,10 @@ export function createProtobufFormat(): MessageFormat {
 
   function putHistogram(histogram: HistogramSnapshot, row: number): void {
     const { values, stride, hasSum, hasMinMax } = histogram;
-    const { head, view: constants, from, to } = buckets;
+    const { head, bounds } = buckets;
     const base = row * stride;
     const counts = stride - histogramCounts;
-    writer.reserve(6 * fixedBytes + head.length + counts * 8 + to - from);
+    writer.reserve(6 * fixedBytes + head.length + counts * 8 + bounds.length);
     const { view, bytes } = writer;
     let { at } = writer;
     const min = values[base + histogramMin]!;
@@ -139,8 +139,9 @@ export function createProtobufFormat(): MessageFormat {
       view.setUint8(at + 9, 0x61);
       view.setFloat64(at + 10, max, true);
     }
-    copyBackward(constants, from, to, view, at);
-    at -= to - from + counts * 8;
+    at -= bounds.length;
+    bytes.set(bounds, at);
+    at -= counts * 8;
     let total = 0;
     for (let index = base + histogramCounts, place = at; index < base + stride; index++, place += 8) {
       const count = values[index]!;
@@ -281,18 +282,16 @@ export function createProtobufFormat(): MessageFormat {
 interface BucketBytes {
   /** Tag and length of `bucket_counts`. */
   readonly head: Uint8Array;
-  /** `explicit_bounds`, from `from` to `to`. */
-  readonly view: DataView;
-  readonly from: number;
-  readonly to: number;
+  /** `explicit_bounds`. */
+  readonly bounds: Uint8Array;
 }
 
 function bucketBytes(boundaries: readonly number[]): BucketBytes {
   const writer = new BackwardWriter(256);
   writer.doubles(6, [...boundaries, 0]);
   const counts = writer.message();
-  const head = counts.slice(0, counts.length - (boundaries.length + 1) * 8);
+  const head = new Uint8Array(counts.subarray(0, counts.length - (boundaries.length + 1) * 8));
   writer.reset();
   if (boundaries.length > 0) writer.doubles(7, boundaries);
-  return { head, view: writer.view, from: writer.at, to: writer.bytes.byteLength };
+  return { head, bounds: new Uint8Array(writer.message()) };
 }
