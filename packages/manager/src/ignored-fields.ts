@@ -53,7 +53,6 @@ export function ignoredMachineFields({ spec }: VirtualMachine, sources: MachineS
     "placement.resourcePool",
     "placementRef",
     "resources.gpu",
-    "snapshot",
     ...(spec.userData?.cloudInit === undefined ? [] : ["userData.ignition"]),
   ]);
   for (const [index, disk] of (spec.disks ?? []).entries()) {

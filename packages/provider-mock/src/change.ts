@@ -36,7 +36,8 @@ export function keyOfChange(change: Change): string {
 
 /** The VM as the change leaves it; undefined when the change is its deletion. Pure. */
 export function changedVm(vm: VmRecord, change: Exclude<Change, { kind: "put" }>, nowMs: number): VmRecord | undefined {
-  const next: VmRecord = { ...vm, lastChange: { id: change.id, method: change.method } };
+  const { revertedTo: _past, ...kept } = vm;
+  const next: VmRecord = { ...kept, lastChange: { id: change.id, method: change.method } };
   switch (change.kind) {
     case "delete":
       return undefined;
@@ -64,7 +65,7 @@ export function changedVm(vm: VmRecord, change: Exclude<Change, { kind: "put" }>
       const reverted: VmRecord = { ...next, cpu, memoryMiB, disks, networks };
       return snapshot.memory
         ? { ...reverted, powerState: "On", poweredOnMs: nowMs, ipDelayMs: change.ipDelayMs }
-        : { ...reverted, powerState: "Off" };
+        : { ...reverted, powerState: "Off", revertedTo: snapshot.id };
     }
   }
 }

@@ -50,7 +50,7 @@ export function planSnapshotDeletion(world: World, request: RequestOf<"deleteSna
   return { change: { ...head("DeleteSnapshot", wish), kind: "dropSnapshot", vm: vmId, snapshot: snapshotId } };
 }
 
-/** RevertSnapshot: a VM reverted to a snapshot without memory is off. */
+/** RevertSnapshot: a VM reverted to a snapshot without memory is off; one that still is as it was then is done. */
 export function planRevert(world: World, request: RequestOf<"revertSnapshot">): Plan {
   requireFeature(world, "snapshots", "snapshots");
   const { vmId, snapshotId } = request;
@@ -60,6 +60,7 @@ export function planRevert(world: World, request: RequestOf<"revertSnapshot">): 
   if (!hasSnapshot(vm, snapshotId)) {
     throw new ProviderError("NOT_FOUND", `${vm.name} has no snapshot ${snapshotId}`);
   }
+  if (vm.revertedTo === snapshotId) return {};
   const ipDelayMs = drawIpDelay(world);
   return { change: { ...head("RevertSnapshot", wish), kind: "revert", vm: vmId, snapshot: snapshotId, ipDelayMs } };
 }

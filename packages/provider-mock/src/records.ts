@@ -59,6 +59,8 @@ export interface VmRecord extends Shape {
   readonly snapshots: readonly SnapshotRecord[];
   /** The VM whose disks a linked clone builds on. */
   readonly linkedTo?: string;
+  /** Id of the snapshot it was put back to, as long as nothing has happened to it since. */
+  readonly revertedTo?: string;
   readonly createdMs: number;
   readonly lastChange: LastChange;
   /** Deleted, but the journal may not say so yet. */

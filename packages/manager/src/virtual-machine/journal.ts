@@ -8,8 +8,17 @@ export const finalizer = "virtualmachine.infra.virtrigaud.io/finalizer";
 export const adoptAnnotation = "virtrigaud.io/adopt";
 
 /** Operations that change a machine. */
-export type Mutation = Exclude<VmOperation, "Describe">;
+export type Mutation = Exclude<VmOperation, "Describe"> | "Revert";
 export type PowerAction = "On" | "Off" | "ShutdownGraceful";
+
+/** A snapshot that a machine is put back to. */
+export interface RevertTarget {
+  /** UID and name of the VMSnapshot. */
+  readonly uid: string;
+  readonly name: string;
+  /** The snapshot's id at the provider. */
+  readonly id: string;
+}
 
 /** One attempt that was begun and has no result yet. */
 export interface Attempt {
@@ -20,6 +29,8 @@ export interface Attempt {
   readonly previousTask?: string;
   /** Of Power. */
   readonly power?: PowerAction;
+  /** Of Revert. */
+  readonly snapshot?: RevertTarget;
   /** Of Create and Reconfigure: digest of the shape it brings about. */
   readonly digest?: string;
 }
@@ -34,6 +45,8 @@ export interface Journal {
   readonly failures?: Readonly<Partial<Record<Mutation, Failures>>>;
   /** A creation ended without an answer: a machine may exist whose id is not known. */
   readonly uncertain?: true;
+  /** The VMSnapshot that the machine was put back to, while the object names it. */
+  readonly reverted?: Pick<RevertTarget, "uid" | "name">;
   /** A power-on whose first address has not been seen yet. */
   readonly poweredOnAtMs?: number;
   /** A graceful shutdown that was asked for. */

@@ -1,5 +1,5 @@
 import { pollDelay } from "../operation/pace.ts";
-import type { Journal, Mutation, PowerAction } from "./journal.ts";
+import type { Journal, Mutation, PowerAction, RevertTarget } from "./journal.ts";
 
 /** What a DescribeVM said. */
 export interface Observed {
@@ -29,6 +29,8 @@ export interface View {
   readonly wish: Wish | undefined;
   /** Undefined until asked for since the last change. */
   readonly observed: Observed | undefined;
+  /** The snapshot that the machine is to be put back to. */
+  readonly revert?: RevertTarget | undefined;
   /** The provider changes machines that run. */
   readonly reconfiguresOnline: boolean;
 }
@@ -36,6 +38,7 @@ export interface View {
 export type Step =
   | { readonly type: "create" | "delete" | "reconfigure" }
   | { readonly type: "power"; readonly action: PowerAction }
+  | { readonly type: "revert"; readonly target: RevertTarget }
   /** Ask for the task of the attempt under way. */
   | { readonly type: "poll" }
   /** The request of the attempt under way may not have been sent: send it again. */
@@ -83,6 +86,8 @@ function planDeletion(view: View): Step {
 
 function planChange(view: View, wish: Wish, observed: Observed): Step {
   const { journal, nowMs } = view;
+  // First, since it undoes what the others do.
+  if (view.revert !== undefined) return when(view, "Revert", { type: "revert", target: view.revert });
   const reshape = journal.applied !== undefined && journal.applied !== wish.digest;
   const mustStop = reshape && observed.power === "On" && !view.reconfiguresOnline;
   const candidates: [Mutation, Step][] = [];

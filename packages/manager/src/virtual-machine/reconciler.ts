@@ -26,6 +26,7 @@ import { afterObservation, plan } from "./plan.ts";
 import type { Observed, Step } from "./plan.ts";
 import { findReferences, findSources } from "./references.ts";
 import { createSession } from "./session.ts";
+import { afterRevertWish, listedSnapshots, revertWish } from "./snapshots.ts";
 import type { Session } from "./session.ts";
 import { isAsWished, machineStatus } from "./status.ts";
 import type { Problem } from "./status.ts";
@@ -88,6 +89,7 @@ function createMachineReconcile(
   let desired: Desired | undefined;
   let unmet: unknown;
   let problem: Problem | undefined;
+  let revertProblem: Problem | undefined;
   const operations: Operations = createOperations({
     manager,
     session,
@@ -120,7 +122,11 @@ function createMachineReconcile(
     const clone = cloneOf(vm, informers);
     if (clone !== undefined) return waitFor("Cloning", `VMClone ${clone.metadata.name} is making the machine`);
     for (let steps = 0; steps < mostSteps; steps++) {
+      const revert = revertWish(vm, session.journal, informers);
+      session.journal = afterRevertWish(session.journal, revert);
+      revertProblem = revert.state === "blocked" ? revert.problem : undefined;
       const step = plan({
+        revert: revert.state === "due" ? revert.target : undefined,
         nowMs: clock.now(),
         generation: vm.metadata.generation,
         deleting,
@@ -149,6 +155,9 @@ function createMachineReconcile(
         return undefined;
       case "reconfigure":
         await operations.begin({ operation: "Reconfigure", digest: wished().digest });
+        return undefined;
+      case "revert":
+        await operations.begin({ operation: "Revert", snapshot: step.target });
         return undefined;
       case "power":
         await operations.begin({ operation: "Power", power: step.action });
@@ -302,7 +311,8 @@ function createMachineReconcile(
       task: operations.task,
       desired,
       observed: operations.observed,
-      problem: cause,
+      problem: cause ?? (deleting ? undefined : revertProblem),
+      snapshots: listedSnapshots(vm, informers),
       ignored: ignoredMachineFields(vm, findSources(vm, informers)),
       reconfigured: operations.reconfigured,
       traceNote: operations.traceNote,

@@ -30,6 +30,8 @@ export interface StatusInput {
   /** How a reconfiguration ended in this reconcile, and when. */
   readonly reconfigured:
     { readonly condition: Omit<ConditionInput, "type">; readonly at: string | undefined } | undefined;
+  /** The machine's snapshots that exist. */
+  readonly snapshots: MachineStatus["snapshots"] | undefined;
   /** Names the trace of the operation under way. */
   readonly traceNote: string | undefined;
   readonly nowMs: number;
@@ -64,6 +66,7 @@ export function machineStatus(input: StatusInput): MachineStatus {
       ...(MemoryMiB === undefined ? {} : { memoryMiB: MemoryMiB }),
     };
   }
+  assign("snapshots", input.snapshots);
   if (input.reconfigured?.at !== undefined) status.lastReconfigureTime = input.reconfigured.at;
   status.phase = phaseOf(input);
   assign("message", ready.message);
@@ -80,7 +83,7 @@ function phaseOf({ vm, journal, observed, problem }: StatusInput): NonNullable<M
     if (attempt !== undefined) return "Provisioning";
     return journal.failures?.Create !== undefined && problem?.refused !== false ? "Failed" : "Pending";
   }
-  if (attempt?.operation === "Reconfigure") return "Reconfiguring";
+  if (attempt?.operation === "Reconfigure" || attempt?.operation === "Revert") return "Reconfiguring";
   // A machine that has just been made is not "Stopped" on its way to its first start.
   if (attempt !== undefined && (before === "Pending" || before === "Provisioning")) return "Provisioning";
   if (observed?.power === "On") return "Running";
@@ -104,6 +107,13 @@ function conditionsOf(
   conditions = withCondition(conditions, { type: "Provisioned", ...provisioned }, context);
   if (reconfigured !== undefined) {
     conditions = withCondition(conditions, { type: "Reconfigured", ...reconfigured.condition }, context);
+  }
+  const { attempt, reverted } = journal;
+  if (reverted !== undefined && attempt?.operation !== "Revert") {
+    const message = `the machine was put back to VMSnapshot ${reverted.name}`;
+    conditions = withCondition(conditions, { type: "Reverted", status: "True", reason: "Reverted", message }, context);
+  } else if (findCondition(conditions, "Reverted") !== undefined) {
+    conditions = withoutCondition(conditions, "Reverted");
   }
   if (ignored.length > 0) {
     const condition = { status: "True", reason: "NotImplemented", message: ignored.join(", ") } as const;
@@ -150,6 +160,11 @@ function wordsOf(attempt: Attempt): Pick<ConditionInput, "reason" | "message"> {
       return { reason: "Deleting", message: "the provider is deleting the machine" };
     case "Reconfigure":
       return { reason: "Reconfiguring", message: "the provider is changing the machine" };
+    case "Revert":
+      return {
+        reason: "Reverting",
+        message: `the machine is being put back to ${attempt.snapshot?.name ?? "a snapshot"}`,
+      };
     case "Power":
       return attempt.power === "On"
         ? { reason: "PoweringOn", message: "the machine is being powered on" }
