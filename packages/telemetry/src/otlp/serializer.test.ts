@@ -67,7 +67,7 @@ const attributeSets = fc.dictionary(keys, values, { maxKeys: 3, noNullPrototype:
 const amounts = fc.oneof(
   fc.double({ min: -1e6, max: 1e6, noNaN: true }),
   fc.integer({ min: 0, max: 200 }),
-  fc.constant(2 ** 40),
+  fc.constantFrom(-0, 2 ** 40),
 );
 
 const kinds = ["counter", "upDownCounter", "gauge", "histogram", "exponential", "observed"] as const;

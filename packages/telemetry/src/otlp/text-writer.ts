@@ -99,6 +99,8 @@ export class TextWriter {
 
 /** A double; what JSON has no number for is a text (protobuf's JSON mapping). */
 export function doubleText(value: number): string {
+  // String() has no sign for it.
+  if (Object.is(value, -0)) return "-0";
   return Number.isFinite(value) ? String(value) : `"${value}"`;
 }
 
