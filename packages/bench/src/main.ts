@@ -4,21 +4,36 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { benchConverge } from "./converge.ts";
-import { benchExposition } from "./exposition/exposition.ts";
-import { benchMetrics } from "./metrics/metrics.ts";
 import { chapter, isMissed, machine, page } from "./report.ts";
-import { benchOtlp } from "./otlp/otlp.ts";
-import { benchStart } from "./start.ts";
 import type { BenchResult, Progress } from "./result.ts";
 
 type Part = (progress: Progress) => Promise<BenchResult>;
 
-/** What is measured under each name, in parts that may be run alone. */
-const benches: Readonly<Record<string, { readonly title: string; readonly parts: Readonly<Record<string, Part>> }>> = {
-  start: { title: "`npm start` on an installed clone", parts: { start: benchStart } },
-  converge: { title: "Converging virtual machines", parts: { converge: benchConverge } },
-  metrics: { title: "Metrics: recording, pages, export", parts: { recording: benchMetrics, pages: benchExposition } },
+interface Bench {
+  /** Its chapter's. */
+  readonly title: string;
+  /** What may be run alone. Loaded when run, so that each needs no more than what it measures. */
+  readonly parts: Readonly<Record<string, () => Promise<Part>>>;
+}
+
+const benches: Readonly<Record<string, Bench>> = {
+  start: {
+    title: "`npm start` on an installed clone",
+    parts: { start: async () => (await import("./start.ts")).benchStart },
+  },
+  converge: {
+    title: "Converging virtual machines",
+    parts: { converge: async () => (await import("./converge.ts")).benchConverge },
+  },
+  metrics: {
+    title: "Metrics: recording, pages, export, calls",
+    parts: {
+      recording: async () => (await import("./metrics/metrics.ts")).benchMetrics,
+      pages: async () => (await import("./exposition/exposition.ts")).benchExposition,
+      otlp: async () => (await import("./otlp/otlp.ts")).benchOtlp,
+      grpc: async () => (await import("./grpc/grpc.ts")).benchGrpc,
+    },
+  },
 };
 const file = "docs/benchmarks.md";
 
@@ -79,7 +94,8 @@ async function run(name: string): Promise<BenchResult | undefined> {
   const wanted = Object.entries(parts).filter(([part]) => only.length === 0 || only.includes(part));
   if (wanted.length === 0) return undefined;
   const measured: BenchResult[] = [];
-  for (const [part, bench] of wanted) {
+  for (const [part, load] of wanted) {
+    const bench = await load();
     const started = performance.now();
     const label = part === name ? name : `${name} ${part}`;
     console.error(`measuring ${label} …`);

@@ -1,0 +1,104 @@
+import { createRequire } from "node:module";
+import type * as Grpc from "@grpc/grpc-js";
+import type { Interceptor, ServerInterceptor } from "@grpc/grpc-js";
+import { context, propagation } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import { W3CTraceContextPropagator } from "@opentelemetry/core";
+import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+
+/** How calls are observed. */
+export type Mode = "none" | "empty" | "ours" | "official";
+
+/** A process set up to make or serve calls. */
+export interface Setup {
+  readonly grpc: typeof Grpc;
+  readonly interceptors: readonly Interceptor[];
+  readonly serverInterceptors: readonly ServerInterceptor[];
+  /** What was observed so far; `undefined` of what the mode does not observe. */
+  observed(): Promise<Observed>;
+}
+
+export interface Observed {
+  readonly spans: number | undefined;
+  readonly measurements: number | undefined;
+}
+
+const require = createRequire(import.meta.url);
+
+/** gRPC is loaded last, since the official instrumentation changes the module while it is being loaded. */
+export async function setUp(mode: Mode, side: "client" | "server"): Promise<Setup> {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  const load = (): typeof Grpc => require("@grpc/grpc-js") as typeof Grpc;
+  const nothing = { interceptors: [], serverInterceptors: [] };
+  switch (mode) {
+    case "none":
+      return {
+        grpc: load(),
+        ...nothing,
+        observed: () => Promise.resolve({ spans: undefined, measurements: undefined }),
+      };
+    case "empty": {
+      const grpc = load();
+      return {
+        grpc,
+        interceptors: [(options, nextCall) => new grpc.InterceptingCall(nextCall(options))],
+        serverInterceptors: [(_method, call) => new grpc.ServerInterceptingCall(call)],
+        observed: () => Promise.resolve({ spans: undefined, measurements: undefined }),
+      };
+    }
+    case "ours":
+      return setUpOurs(load, side);
+    case "official": {
+      const { tracerProvider, spans } = openTracing();
+      const { registerInstrumentations } = await import("@opentelemetry/instrumentation");
+      const { GrpcInstrumentation } = await import("@opentelemetry/instrumentation-grpc");
+      registerInstrumentations({ instrumentations: [new GrpcInstrumentation()], tracerProvider });
+      return { grpc: load(), ...nothing, observed: async () => ({ spans: await spans(), measurements: undefined }) };
+    }
+  }
+}
+
+async function setUpOurs(load: () => typeof Grpc, side: "client" | "server"): Promise<Setup> {
+  const { tracerProvider, spans } = openTracing();
+  const { createClientInterceptor, createServerInterceptor } = await import("@almanac/grpc");
+  const { createInstruments, createMeterProvider } = await import("@almanac/metrics");
+  const { createPrometheusReader, parsePage } = await import("@almanac/exposition");
+  const { stack } = await import("@almanac/catalog");
+  const reader = createPrometheusReader({ catalogs: [stack] });
+  const instruments = createInstruments(stack, createMeterProvider({ readers: [reader] }));
+  const telemetry = { tracerProvider, propagator: new W3CTraceContextPropagator(), stack: instruments };
+  return {
+    grpc: load(),
+    interceptors: [createClientInterceptor(telemetry)],
+    serverInterceptors: [createServerInterceptor(telemetry)],
+    async observed() {
+      const family = parsePage((await reader.render()).body, "text").get(`rpc_${side}_call_duration_seconds`);
+      const counts = family?.samples.filter(({ name }) => name.endsWith("_count")) ?? [];
+      return { spans: await spans(), measurements: counts.reduce((sum, { value }) => sum + value, 0) };
+    },
+  };
+}
+
+/** All spans are sampled, batched and handed to an exporter that counts them. */
+function openTracing() {
+  let exported = 0;
+  const exporter = {
+    export(spans: readonly unknown[], done: (result: { code: number }) => void): void {
+      exported += spans.length;
+      done({ code: 0 });
+    },
+    shutdown: () => Promise.resolve(),
+    forceFlush: () => Promise.resolve(),
+  };
+  // Room for all that are made between two exports, so that none is dropped and both do the same work.
+  const processor = new BatchSpanProcessor({ exporter, maxQueueSize: 65_536 });
+  const tracerProvider = new TracerProvider({ spanProcessors: [processor] });
+  return {
+    tracerProvider,
+    spans: async (): Promise<number> => {
+      await processor.forceFlush();
+      return exported;
+    },
+  };
+}
