@@ -2,7 +2,6 @@ export { customResourceDefinitions } from "./api/kinds.ts";
 export { group, version } from "./api/define-kind.ts";
 export { startManager } from "./manager.ts";
 export { ManagerError } from "./error.ts";
-export { unbuiltFamilies } from "./families.ts";
 export type { CustomResourceDefinition, ObjectMeta } from "./api/define-kind.ts";
 export type { Condition } from "./api/schema.ts";
 export type { Provider } from "./api/provider.ts";

@@ -84,7 +84,7 @@ function render(stack: Stack, items: readonly VirtualMachine[], trouble: string 
     ...(wishes
       ? [
           bold("workload") +
-            `  ${wishes.created} created, ${wishes.powered} powered, ${wishes.reconfigured} reconfigured, ${wishes.deleted} deleted`,
+            `  ${wishes.created} created, ${wishes.powered} powered, ${wishes.reconfigured} reconfigured, ${wishes.snapshots} snapshots, ${wishes.reverted} reverted, ${wishes.cloned} cloned, ${wishes.deleted} deleted`,
         ]
       : []),
     ...(sink ? [bold("traces") + `    ${sink.store.size} at ${sink.url}/traces`] : []),

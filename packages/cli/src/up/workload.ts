@@ -2,7 +2,7 @@ import { describeError, sleep } from "@almanac/core";
 import type { Logger } from "@almanac/core";
 import type { KubeClient, ResourceClient } from "@almanac/kube";
 import { group, version } from "@almanac/manager";
-import type { VirtualMachine } from "@almanac/manager";
+import type { VirtualMachine, VMClone, VMSnapshot } from "@almanac/manager";
 
 /** What the workload has asked for so far. */
 export interface WorkloadCounts {
@@ -10,6 +10,10 @@ export interface WorkloadCounts {
   readonly powered: number;
   readonly reconfigured: number;
   readonly deleted: number;
+  /** Snapshots taken, machines put back to one, machines cloned. */
+  readonly snapshots: number;
+  readonly reverted: number;
+  readonly cloned: number;
 }
 
 /** A gentle, endless stream of wishes, as users of a cluster have them; some of them mistaken. */
@@ -35,6 +39,9 @@ interface WorkloadOptions {
 
 const managedBy = "app.kubernetes.io/managed-by";
 const label = "almanac-workload";
+/** Snapshots, and finished VMClones, that are kept at a time. */
+const mostSnapshots = 6;
+const mostClones = 3;
 
 /** Machines are named `load-N` and labelled, so that those of an earlier run are found and gone on with. */
 export function createWorkload(options: WorkloadOptions): Workload {
@@ -46,10 +53,27 @@ export function createWorkload(options: WorkloadOptions): Workload {
     kind: "VirtualMachine",
     namespaced: true,
   });
+  const snapshots: ResourceClient<VMSnapshot> = kube.resource({
+    group,
+    version,
+    plural: "vmsnapshots",
+    kind: "VMSnapshot",
+    namespaced: true,
+  });
+  const clones: ResourceClient<VMClone> = kube.resource({
+    group,
+    version,
+    plural: "vmclones",
+    kind: "VMClone",
+    namespaced: true,
+  });
   const random = mulberry32(seed);
-  const counts = { created: 0, powered: 0, reconfigured: 0, deleted: 0 };
+  const counts = { created: 0, powered: 0, reconfigured: 0, deleted: 0, snapshots: 0, reverted: 0, cloned: 0 };
+  const labels = { [managedBy]: label };
   let next = 0;
   let existing: string[] = [];
+  let taken: { readonly name: string; readonly machine: string }[] = [];
+  let copied: string[] = [];
 
   async function run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -71,9 +95,15 @@ export function createWorkload(options: WorkloadOptions): Workload {
   }
 
   async function adopt(signal: AbortSignal): Promise<void> {
-    const { items } = await machines.list({ namespace, labelSelector: `${managedBy}=${label}`, signal });
-    existing = items.map((item) => item.metadata.name);
-    next = Math.max(0, ...existing.map((name) => Number(/\d+$/.exec(name)?.[0] ?? -1) + 1));
+    const mine = { namespace, labelSelector: `${managedBy}=${label}`, signal };
+    existing = (await machines.list(mine)).items.map((item) => item.metadata.name);
+    taken = (await snapshots.list(mine)).items.map((item) => ({
+      name: item.metadata.name,
+      machine: item.spec.vmRef.name,
+    }));
+    copied = (await clones.list(mine)).items.map((item) => item.metadata.name);
+    const names = [...existing, ...taken.map(({ name }) => name), ...copied];
+    next = Math.max(0, ...names.map((name) => Number(/\d+$/.exec(name)?.[0] ?? -1) + 1));
   }
 
   async function attempt(wish: () => Promise<void>, signal: AbortSignal): Promise<void> {
@@ -88,7 +118,10 @@ export function createWorkload(options: WorkloadOptions): Workload {
       // Now and then many at once: a deployment rolls out.
       const many = random() < 0.3 ? 5 : 1;
       await Promise.all(Array.from({ length: many }, () => create(signal)));
-    } else if (dice < 0.45) await togglePower(signal);
+    } else if (dice < 0.4) await togglePower(signal);
+    else if (dice < 0.5) await takeSnapshot(signal);
+    else if (dice < 0.55) await revert(signal);
+    else if (dice < 0.6) await clone(signal);
     else if (dice < 0.72) await resize(pick(), signal);
     // Everything at once, as when somebody changes a template: queues fill.
     else if (dice < 0.75) await Promise.all(existing.map((name) => resize(name, signal)));
@@ -105,7 +138,7 @@ export function createWorkload(options: WorkloadOptions): Workload {
       {
         apiVersion: `${group}/${version}`,
         kind: "VirtualMachine",
-        metadata: { name, namespace, labels: { [managedBy]: label } },
+        metadata: { name, namespace, labels },
         spec: {
           providerRef: { name: provider },
           classRef: { name: className },
@@ -135,10 +168,59 @@ export function createWorkload(options: WorkloadOptions): Workload {
     counts.reconfigured++;
   }
 
+  async function takeSnapshot(signal: AbortSignal): Promise<void> {
+    if (taken.length >= mostSnapshots) {
+      const [oldest] = taken.splice(0, 1);
+      await snapshots.delete({ namespace, name: oldest?.name ?? "" }, { signal, ignoreNotFound: true });
+      return;
+    }
+    const machine = pick();
+    const name = `snap-${next++}`;
+    // Some with memory, which a machine that is off does not have.
+    const snapshotConfig = { includeMemory: random() < 0.3, description: "taken by the workload" };
+    const object = { metadata: { name, namespace, labels }, spec: { vmRef: { name: machine }, snapshotConfig } };
+    await snapshots.create(object as unknown as VMSnapshot, { signal });
+    taken.push({ name, machine });
+    counts.snapshots++;
+  }
+
+  async function revert(signal: AbortSignal): Promise<void> {
+    const past = taken.find(({ machine }) => existing.includes(machine));
+    if (past === undefined) return takeSnapshot(signal);
+    const { machine: name } = past;
+    const machine = await machines.get({ namespace, name }, { signal });
+    // Asked for again it has to be forgotten first.
+    const isAsked = machine.spec.snapshot?.revertToRef !== undefined;
+    const snapshot = isAsked ? null : { revertToRef: { name: past.name } };
+    await machines.patch({ namespace, name }, { spec: { snapshot } }, { type: "merge", signal });
+    if (!isAsked) counts.reverted++;
+  }
+
+  async function clone(signal: AbortSignal): Promise<void> {
+    if (copied.length >= mostClones) {
+      const [oldest] = copied.splice(0, 1);
+      await clones.delete({ namespace, name: oldest ?? "" }, { signal, ignoreNotFound: true });
+    }
+    if (existing.length >= size) return;
+    const source = pick();
+    const name = `load-${next++}`;
+    const spec = {
+      source: { vmRef: { name: source } },
+      target: { name, labels },
+      options: { type: random() < 0.5 ? "LinkedClone" : "FullClone", powerOn: random() < 0.7 },
+    };
+    await clones.create({ metadata: { name, namespace, labels }, spec } as unknown as VMClone, { signal });
+    copied.push(name);
+    existing.push(name);
+    counts.cloned++;
+  }
+
   async function remove(signal: AbortSignal): Promise<void> {
     const name = existing.shift();
     if (name === undefined) return;
     await machines.delete({ namespace, name }, { signal, ignoreNotFound: true });
+    // They go with it.
+    taken = taken.filter(({ machine }) => machine !== name);
     counts.deleted++;
   }
 
