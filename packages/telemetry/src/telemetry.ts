@@ -182,7 +182,10 @@ async function startMetrics({
   let pushed: ReadonlyMap<string, number> = new Map();
   if (environment.metrics !== undefined) {
     const { intervalMs, timeoutMs } = environment.metricExport;
-    const push = createMetricPush(await loadMetricExporter(environment.metrics), {
+    const exporter = await loadMetricExporter(environment.metrics, (partial) =>
+      logger.warn("a part of the metrics was refused", { ...partial }),
+    );
+    const push = createMetricPush(exporter, {
       intervalMs,
       timeoutMs,
       onExport: (outcome, error) => reportMetrics(outcome, error),
