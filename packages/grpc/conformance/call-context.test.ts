@@ -179,6 +179,8 @@ describe("createClientInterceptor and createServerInterceptor", () => {
         found.push(span?.spanContext().spanId);
         open = span?.isRecording();
       },
+      start: () => {},
+      remove: () => 0,
       bind: () => ({ record: () => {} }),
     };
     const server = createServerInterceptor({
