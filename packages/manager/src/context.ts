@@ -12,7 +12,7 @@ import type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
 import type { VMSnapshot } from "./api/vm-snapshot.ts";
 import type { Classified } from "./error.ts";
 import type { ProviderPool } from "./provider/pool.ts";
-import type { Deployment, Resources } from "./resources.ts";
+import type { Deployment, Resources, Secret } from "./resources.ts";
 
 /** Local copies of what the reconcilers read. */
 export interface Informers {
@@ -27,6 +27,8 @@ export interface Informers {
   /** With the indexes `source`, `target` and `class`, each by `namespace/name`. */
   readonly vmClones: Informer<VMClone>;
   readonly deployments: Informer<Deployment>;
+  /** Names only: what they hold is read when it is needed, and never kept. */
+  readonly secrets: Informer<Secret>;
 }
 
 /** What all reconcilers share. */

@@ -23,6 +23,7 @@ import type { Provider } from "./api/provider.ts";
 import type { VirtualMachine } from "./api/virtual-machine.ts";
 import type { Informers, ManagerContext } from "./context.ts";
 import { cloneIndexers } from "./clone/reconciler.ts";
+import { findCondition } from "./conditions.ts";
 import { ManagerError } from "./error.ts";
 import { createKindControllers, imageMoved } from "./kinds.ts";
 import { createProviderPool } from "./provider/pool.ts";
@@ -31,7 +32,7 @@ import { providerKey } from "./provider/names.ts";
 import { createProviderReconciler } from "./provider/reconciler.ts";
 import { fieldManager } from "./provider/workload.ts";
 import { createResources, referenceKey } from "./resources.ts";
-import type { Resources } from "./resources.ts";
+import type { Resources, Secret } from "./resources.ts";
 import { journalAnnotation, traceAnnotation } from "./operation/session.ts";
 import { operationContext, operationLinks } from "./operation/trace.ts";
 import { readJournal } from "./virtual-machine/journal.ts";
@@ -228,7 +229,13 @@ function createInformers(
       ...options,
       labelSelector: `app.kubernetes.io/managed-by=${fieldManager}`,
     }),
+    secrets: createInformer(resources.secrets, { ...options, transform: withoutData }),
   };
+}
+
+function withoutData({ apiVersion, kind, metadata }: Secret): Secret {
+  const { namespace, name, uid, resourceVersion } = metadata;
+  return { apiVersion, kind, metadata: { namespace, name, uid, resourceVersion } } as Secret;
 }
 
 type AnyController = Controller & { readonly kind: string };
@@ -291,6 +298,10 @@ function createControllers(
       watch(informers.vmClasses, { map: users("class"), predicates: [generationChanged()] }),
       watch(informers.vmImages, { map: users("image"), predicates: [imageMoved] }),
       watch(informers.vmNetworkAttachments, { map: users("network"), predicates: [generationChanged()] }),
+      watch(informers.secrets, {
+        // One that has what it needs is not asked about because a password was changed.
+        map: (secret) => users("secret")(secret).filter((machine) => isUnmet(machine, informers)),
+      }),
       watch(informers.vmSnapshots, {
         map: ({ metadata, spec }) => [{ namespace: metadata.namespace, name: spec.vmRef.name }],
         predicates: [(event) => event.type === "update" && snapshotAppeared(event.old, event.object)],
@@ -304,6 +315,13 @@ function createControllers(
     providerBecameUsable,
   });
   return [providers, machines, ...others];
+}
+
+/** It was said to lack something it names, or to be unable to use it. */
+function isUnmet({ namespace, name }: Request, informers: Informers): boolean {
+  const vm = informers.virtualMachines.get(namespace, name);
+  const reason = findCondition(vm?.status?.conditions, "Ready")?.reason;
+  return reason === "DependencyNotFound" || reason === "InvalidSpec";
 }
 
 /** The Provider that cannot go before this machine has. */

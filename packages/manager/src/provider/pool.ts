@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { virtrigaud } from "@almanac/catalog";
 import type { ProviderType } from "@almanac/catalog";
+import { sleep } from "@almanac/core";
 import type { Clock } from "@almanac/core";
 import { createCircuitBreaker } from "@almanac/grpc";
 import type { CircuitBreaker, CircuitState, ClientTls, TlsFiles } from "@almanac/grpc";
@@ -30,6 +31,18 @@ interface ProviderPoolOptions {
 interface RpcOptions {
   readonly signal: AbortSignal;
   readonly deadlineMs?: number;
+  /** Who asks, e.g. an object's uid. With it a token of the rate limit that is not there soon is not waited for: `Throttled` is thrown. */
+  readonly ticket?: string;
+}
+
+/** The rate limit has no token soon; one is kept for the ticket until then. Nothing was sent. */
+export class Throttled extends Error {
+  readonly afterMs: number;
+
+  constructor(afterMs: number) {
+    super(`the rate limit of the provider lets the next request through in ${Math.ceil(afterMs)} ms`);
+    this.afterMs = afterMs;
+  }
 }
 
 /** The way to one Provider: a connection, a circuit breaker and a rate limit that all its users share. */
@@ -41,7 +54,7 @@ export interface ProviderHandle {
   /** Milliseconds until an open circuit takes trial calls; 0 unless it is open. */
   readonly refusesForMs: number;
   /**
-   * Waits for the rate limit, then calls. Validate and GetCapabilities do not wait: they ask about the provider, not its hypervisor.
+   * Waits for the rate limit, or says for how long to, then calls. Validate and GetCapabilities do not wait: they ask about the provider, not its hypervisor.
    * Rejects with ProviderError, with GrpcError for unusable TLS files, or with the signal's reason.
    */
   call<F extends ProviderFunction>(method: F, request: RequestInit<F>, options: RpcOptions): Promise<ResponseOf<F>>;
@@ -75,6 +88,11 @@ interface Entry extends ProviderHandle {
 
 // The breaker's own default; named here since the next check is planned by it.
 const defaultOpenMs = 60_000;
+
+/** A worker may be held for so long by the rate limit. */
+const shortWaitMs = 50;
+/** Tickets kept for whoever does not come back, before they are looked through. */
+const manyTickets = 1_000;
 
 const severity = { closed: 0, "half-open": 1, open: 2 } as const;
 const unlimited: ReadonlySet<ProviderFunction> = new Set(["validate", "getCapabilities"]);
@@ -124,6 +142,8 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
     let client: ProviderClient | undefined;
     let limit: { readonly qps: number; readonly burst: number } | undefined;
     let bucket: TokenBucket | undefined;
+    // When the token taken for each ticket is due, on the monotonic clock.
+    const tickets = new Map<string, number>();
     let closed = false;
     let refusesUntilMs = 0;
     let breaker = newBreaker();
@@ -141,6 +161,22 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
         },
         onFailure: () => instruments.virtrigaud_circuit_breaker_failures_total.add(1, labels),
       });
+    }
+
+    async function admit({ signal, ticket }: RpcOptions): Promise<void> {
+      if (bucket === undefined) return;
+      if (ticket === undefined) return bucket.take(signal);
+      const now = clock.monotonic();
+      const dueMs = tickets.get(ticket) ?? now + bucket.reserve();
+      if (dueMs - now > shortWaitMs) {
+        tickets.set(ticket, dueMs);
+        if (tickets.size > manyTickets) {
+          for (const [key, at] of tickets) if (at < now - 60_000) tickets.delete(key);
+        }
+        throw new Throttled(dueMs - now);
+      }
+      tickets.delete(ticket);
+      if (dueMs > now) await sleep(dueMs - now, { clock, signal });
     }
 
     function hangUp(): void {
@@ -173,8 +209,9 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
       get refusesForMs() {
         return breaker.state === "open" ? Math.max(0, refusesUntilMs - clock.monotonic()) : 0;
       },
-      async call(method, request, { signal, deadlineMs }) {
-        if (!unlimited.has(method)) await bucket?.take(signal);
+      async call(method, request, options) {
+        const { signal, deadlineMs } = options;
+        if (!unlimited.has(method)) await admit(options);
         const send = dial()[method] as (
           request: unknown,
           options: { readonly signal: AbortSignal; readonly deadlineMs?: number },
@@ -195,6 +232,7 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
         const wanted = next.spec.rateLimit === undefined ? undefined : { qps, burst };
         if (isDeepStrictEqual(wanted, limit)) return;
         limit = wanted;
+        tickets.clear();
         bucket =
           wanted === undefined ? undefined : createTokenBucket({ perSecond: wanted.qps, burst: wanted.burst }, clock);
       },

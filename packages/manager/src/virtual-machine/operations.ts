@@ -11,6 +11,7 @@ import { ManagerError, classify, wasNeverSent } from "../error.ts";
 import type { Classified } from "../error.ts";
 import { beginOperationTrace, endOperationTrace, operationContext, traceNote } from "../operation/trace.ts";
 import { nextFailure } from "../operation/pace.ts";
+import { Throttled } from "../provider/pool.ts";
 import type { ProviderHandle } from "../provider/pool.ts";
 import type { Desired } from "./desired.ts";
 import { forgetFailures, taskField, taskOf } from "./journal.ts";
@@ -76,6 +77,7 @@ export function createOperations(options: OperationsOptions): Operations {
   const { manager, session, context } = options;
   const { clock } = manager;
   const { signal } = context;
+  const call = { signal, ticket: session.vm.metadata.uid };
   let task = session.journal.attempt === undefined ? undefined : taskOf(session.vm, session.journal.attempt);
   let pendingId: string | undefined;
   let failed: FailedAttempt | undefined;
@@ -104,7 +106,6 @@ export function createOperations(options: OperationsOptions): Operations {
   /** Resolves with the task, or undefined when the operation is done. */
   async function request(attempt: Attempt, userData: UserData): Promise<string | undefined> {
     const { handle } = options.peer();
-    const call = { signal };
     context.assertCurrent();
     switch (attempt.operation) {
       case "Create": {
@@ -142,6 +143,8 @@ export function createOperations(options: OperationsOptions): Operations {
       task = (await request(attempt, userData)) || undefined;
     } catch (thrown) {
       signal.throwIfAborted();
+      // Not sent: the attempt goes on when there is a token.
+      if (thrown instanceof Throttled) throw thrown;
       return fail(attempt, thrown);
     }
     if (task === undefined) await succeed(attempt);
@@ -152,7 +155,7 @@ export function createOperations(options: OperationsOptions): Operations {
     const { handle } = options.peer();
     let state: { readonly done: boolean; readonly error: string };
     try {
-      state = await handle.call("taskStatus", { task: { id: task as string } }, { signal });
+      state = await handle.call("taskStatus", { task: { id: task as string } }, call);
     } catch (thrown) {
       if (!(thrown instanceof ProviderError && thrown.code === "NOT_FOUND")) throw thrown;
       await resolveLost(attempt);
@@ -300,12 +303,13 @@ export function createOperations(options: OperationsOptions): Operations {
       countOperation(manager.instruments, { operation: "Describe", type, provider: name, outcome, durationSeconds });
     };
     try {
-      const answer = await handle.call("describeVM", { id: idOf() }, { signal });
+      const answer = await handle.call("describeVM", { id: idOf() }, call);
       count("success");
       const { exists, ips, consoleUrl } = answer;
       return { exists, power: powerStateOf(answer.powerState), ips: exists ? [...ips] : [], consoleUrl };
     } catch (thrown) {
       signal.throwIfAborted();
+      if (thrown instanceof Throttled) throw thrown;
       count(classify(thrown).outcome);
       // Another implementation's way of saying exists=false.
       if (thrown instanceof ProviderError && thrown.code === "NOT_FOUND") {

@@ -13,6 +13,7 @@ import { ignoredMachineFields } from "../ignored-fields.ts";
 import { standingOf } from "../image/prepared.ts";
 import { pollDelay } from "../operation/pace.ts";
 import { forceDeleteAnnotation } from "../operation/session.ts";
+import { Throttled } from "../provider/pool.ts";
 import { isServing, supportedType } from "../provider/supported.ts";
 import { referenceKey } from "../resources.ts";
 import { desiredMachine } from "./desired.ts";
@@ -34,8 +35,6 @@ import type { Problem } from "./status.ts";
 /** More steps in one go mean that two of them undo each other. */
 const mostSteps = 30;
 const conflictPauseMs = 50;
-/** For what no watch reports: a Secret that is missing. */
-const secretPauseMs = 10_000;
 /** For what a watch reports anyway. */
 const longPauseMs = 300_000;
 /** A provider that loses every machine at once must not be asked for new ones without a pause. */
@@ -343,12 +342,11 @@ function createMachineReconcile(
     const { attempt } = session.journal;
     const isTaskKept = attempt === undefined || operations.task === taskOf(session.vm, attempt);
     if (!isTaskKept) await writeStatus(undefined);
+    if (thrown instanceof Throttled) return again(thrown.afterMs);
     if (thrown instanceof NotServing) return waitForProvider(thrown);
     if (thrown === unmet || isUnmet(thrown)) {
       unmet = thrown;
-      const result = await blocked();
-      const pauseMs = provider === undefined ? longPauseMs : secretPauseMs;
-      return result.type === "failure" ? failure(thrown, { afterMs: pauseMs }) : result;
+      return blocked();
     }
     countError(manager, error);
     // A machine that runs is not said to be unwell because one question went unanswered.

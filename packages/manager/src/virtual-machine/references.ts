@@ -21,6 +21,10 @@ export const referenceIndexers = {
     (spec.networks ?? []).flatMap(({ networkRef }) =>
       networkRef === undefined ? [] : [referenceKey(networkRef, metadata.namespace)],
     ),
+  secret: ({ metadata, spec: { userData, metaData } }: VirtualMachine): string[] =>
+    [userData?.cloudInit, userData?.ignition, metaData?.cloudInit].flatMap((source) =>
+      source?.secretRef === undefined ? [] : [`${metadata.namespace}/${source.secretRef.name}`],
+    ),
 };
 
 /** What of the objects a machine names is there. */
