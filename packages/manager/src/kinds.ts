@@ -13,6 +13,7 @@ import { cloneAnnotation, readCloneJournal } from "./clone/journal.ts";
 import { createCloneReconciler } from "./clone/reconciler.ts";
 import type { ManagerContext } from "./context.ts";
 import { isImporting } from "./image/journal.ts";
+import { isSettledOn } from "./image/prepared.ts";
 import { createImageReconciler } from "./image/reconciler.ts";
 import { createNetworkReconciler } from "./network/reconciler.ts";
 import { journalAnnotation } from "./operation/session.ts";
@@ -26,8 +27,8 @@ type Shared<T extends KubeObject> = Omit<ControllerOptions<T>, "name" | "informe
 
 /** What the controllers of all kinds have in common. */
 export interface KindSettings {
-  shared<T extends KubeObject>(kind: Kind): Shared<T>;
-  traced<T extends KubeObject>(isUnderway: (object: T) => boolean): Partial<Shared<T>>;
+  readonly shared: <T extends KubeObject>(kind: Kind) => Shared<T>;
+  readonly traced: <T extends KubeObject>(isUnderway: (object: T) => boolean) => Partial<Shared<T>>;
   /** Changes that a person made. */
   readonly changed: Predicate;
   readonly providerBecameUsable: Predicate<never>;
@@ -104,6 +105,17 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
     ],
   });
 
+  /** The image has still to be looked at for this machine's Provider: one that it is ready on has nothing to do for one machine more. */
+  const lacks =
+    ({ metadata, spec }: VirtualMachine) =>
+    ({ namespace, name }: Request): boolean => {
+      const image = informers.vmImages.get(namespace, name);
+      const { providerRef } = spec;
+      const provider = informers.providers.get(providerRef.namespace ?? metadata.namespace, providerRef.name);
+      if (image?.spec.prepare === undefined || provider === undefined) return image?.status === undefined;
+      return !isSettledOn(image, provider);
+    };
+
   const images = createController<VMImage>({
     ...shared("VMImage"),
     ...traced(isImporting),
@@ -113,7 +125,7 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
     reconcile: createImageReconciler(manager),
     backoff,
     watches: [
-      watch(machines, { map: imageRequests, predicates: [generationChanged()] }),
+      watch(machines, { map: (vm) => imageRequests(vm).filter(lacks(vm)), predicates: [generationChanged()] }),
       watch(informers.providers, {
         map: (provider) => machines.byIndex("provider", keyOf(provider)).flatMap(imageRequests),
         predicates: [providerBecameUsable],

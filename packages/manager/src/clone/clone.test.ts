@@ -57,7 +57,7 @@ describe("createCloneReconciler", () => {
     await world.resources.secrets.create({
       metadata: { name: "guest", namespace },
       data: { password: Buffer.from("s3cret-of-the-guest").toString("base64") },
-    } as never);
+    });
     await world.resources.vmClasses.create({
       metadata: { name: "large", namespace },
       spec: { cpu: 4, memory: "4Gi" },

@@ -40,7 +40,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
   const { signal } = context;
   const deleting = metadata.deletionTimestamp !== undefined;
   const session = createSession(manager, resources.vmClones, cloneJournal, clone, context);
-  const target = createTarget(manager, clone, () => session.journal.target, signal);
+  const target = createTarget(manager, clone, () => session.journal.target, context);
   let customization: CustomizeJson = {};
   let type: Peer["type"] | undefined;
 

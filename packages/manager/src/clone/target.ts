@@ -1,3 +1,4 @@
+import type { ReconcileContext } from "@almanac/controller";
 import { isKubeError } from "@almanac/kube";
 import { group, version } from "../api/define-kind.ts";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
@@ -32,8 +33,9 @@ export function createTarget(
   manager: Pick<ManagerContext, "resources" | "informers">,
   clone: VMClone,
   uid: () => string | undefined,
-  signal: AbortSignal,
+  context: Pick<ReconcileContext<never>, "signal" | "assertCurrent">,
 ): Target {
+  const { signal } = context;
   const { virtualMachines: resource } = manager.resources;
   const { virtualMachines: informer } = manager.informers;
   const key = { namespace: clone.spec.target.namespace ?? clone.metadata.namespace, name: clone.spec.target.name };
@@ -65,6 +67,7 @@ export function createTarget(
     const isHeld = vm.metadata.annotations?.[cloneAnnotation] === mark && vm.metadata.deletionTimestamp === undefined;
     if (!isHeld) return vm;
     const body = [{ op: "replace", path: "/spec", value: targetSpec(clone, source) }];
+    context.assertCurrent();
     const written = await resource.patch(key, body, { type: "json", fieldManager, signal });
     informer.observe(written);
     return written;
@@ -91,6 +94,7 @@ export function createTarget(
         },
         spec: targetSpec(clone, source),
       };
+      context.assertCurrent();
       try {
         const made = await resource.create(body as unknown as VirtualMachine, { fieldManager, signal });
         informer.observe(made);
@@ -109,6 +113,7 @@ export function createTarget(
         }
         const annotations = { [cloneAnnotation]: null, [journalAnnotation]: writeJournal(journal) };
         const body = { metadata: { resourceVersion: vm.metadata.resourceVersion, annotations } };
+        context.assertCurrent();
         try {
           informer.observe(await resource.patch(key, body, { type: "merge", fieldManager, signal }));
           return true;
@@ -122,6 +127,7 @@ export function createTarget(
     },
     async remove() {
       const preconditions = { uid: uid() ?? "" };
+      context.assertCurrent();
       try {
         await resource.delete(key, { preconditions, ignoreNotFound: true, signal });
       } catch (error) {

@@ -1,3 +1,4 @@
+import { providerTypes } from "@almanac/catalog";
 import type { ProviderType } from "@almanac/catalog";
 import type { Provider } from "../api/provider.ts";
 import type { VMImage } from "../api/vm-image.ts";
@@ -22,4 +23,13 @@ export function standingOf(image: VMImage, provider: Provider, type: ProviderTyp
   if (provider.status?.reportedCapabilities?.supportsImageImport === false) return { state: "as-is" };
   const prepared = readImageJournal(image).copies?.[providerKey(provider)]?.prepared;
   return prepared?.digest === wanted.digest ? { state: "prepared", prepared } : { state: "missing" };
+}
+
+/** The image's status says of the Provider what is still true. Pure. */
+export function isSettledOn(image: VMImage, provider: Provider): boolean {
+  const type = providerTypes.values.find((known) => known === provider.spec.type);
+  if (type === undefined) return true;
+  const { namespace, name } = provider.metadata;
+  const entry = image.status?.providerStatus?.[namespace === image.metadata.namespace ? name : `${namespace}/${name}`];
+  return entry !== undefined && standingOf(image, provider, type).state !== "missing";
 }

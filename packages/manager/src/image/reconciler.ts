@@ -38,7 +38,7 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
   const session = createSession(manager, resources.vmImages, imageJournal, image, context);
   const copies = new Map<string, CopyView>();
   let failed: FailedAttempt | undefined;
-  let thrownLater: unknown;
+  let later: Error | undefined;
   let nextMs = Number.POSITIVE_INFINITY;
 
   function keepCopy(key: string, change: NonNullable<ImageJournal["copies"]>[string]): void {
@@ -116,10 +116,11 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
           copies.set(key, { state: "failed", message: thrown.message });
           // Nobody can be asked any more, and nothing of ours is left there.
           if (deleting && thrown.code === "dependency_not_found") keepCopy(key, {});
-        } else thrownLater ??= thrown;
+        } else if (thrown instanceof Error) later ??= thrown;
+        else throw thrown;
       }
     }
-    if (thrownLater !== undefined) throw thrownLater;
+    if (later !== undefined) throw later;
     return settle(work, failed, nextMs === Number.POSITIVE_INFINITY ? done() : again(nextMs));
   }
 

@@ -50,7 +50,7 @@ type Outcomes = Exclude<Outcome, "other">;
 
 interface LaneOptions<A extends object> {
   readonly manager: ManagerContext;
-  readonly context: Pick<ReconcileContext<never>, "signal" | "logger">;
+  readonly context: Pick<ReconcileContext<never>, "signal" | "logger" | "assertCurrent">;
   readonly session: Pick<
     Session<KubeObject & { readonly status?: object }, unknown>,
     "object" | "afterCommit" | "commit"
@@ -113,6 +113,7 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
   async function send(): Promise<Progress> {
     const attempt = underway();
     let answer: Answer<A>;
+    context.assertCurrent();
     try {
       answer = await options.send(attempt.about);
     } catch (thrown) {

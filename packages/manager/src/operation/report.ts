@@ -10,7 +10,7 @@ import { fieldManager } from "../provider/workload.ts";
 import { statusPatch } from "../status-patch.ts";
 import type { Observable } from "./frame.ts";
 
-/** Shortest time between two writes of one object's status for what others do with it, milliseconds. */
+/** Shortest time between two looks at one object for what others do with it, milliseconds. */
 const shortestPauseMs = 1_000;
 
 /** What is to be said of an object that stands for nothing at a provider. */
@@ -22,7 +22,7 @@ export interface Report<T extends Observable> {
 
 /**
  * The reconcile function of a kind that only has a status: what it is worth and who uses it. A thousand machines that come at once are
- * written about once a second, not a thousand times.
+ * looked at and written about once a second, not a thousand times.
  */
 export function createReporter<T extends Observable>(
   manager: ManagerContext,
@@ -33,23 +33,24 @@ export function createReporter<T extends Observable>(
   },
 ): (request: Request, context: ReconcileContext<T>) => Promise<Result> {
   const { clock } = manager;
-  const writtenAt = new Map<string, { readonly atMs: number; readonly generation: number }>();
+  const reportedAt = new Map<string, { readonly atMs: number; readonly generation: number }>();
 
   return async ({ namespace, name }, context) => {
     const key = `${namespace}/${name}`;
     const object = kind.informer.get(namespace, name);
     if (object === undefined) {
-      writtenAt.delete(key);
+      reportedAt.delete(key);
       return done();
     }
     const { generation } = object.metadata;
-    const last = writtenAt.get(key);
+    const last = reportedAt.get(key);
     const ageMs = last === undefined ? shortestPauseMs : clock.monotonic() - last.atMs;
     if (last?.generation === generation && ageMs < shortestPauseMs) return again(shortestPauseMs - ageMs);
+    reportedAt.set(key, { atMs: clock.monotonic(), generation });
     const { status, refused } = kind.report(object);
     const patch = statusPatch(object.status, status);
     if (patch !== undefined) {
-      writtenAt.set(key, { atMs: clock.monotonic(), generation });
+      context.assertCurrent();
       const options = { type: "merge", fieldManager, subresource: "status", signal: context.signal } as const;
       try {
         context.observe(await kind.resource.patch(object.metadata, { status: patch }, options));

@@ -214,6 +214,7 @@ function snapshotWork(
   async function expire(why: string): Promise<Result> {
     await session.commit();
     const preconditions = { uid: metadata.uid };
+    context.assertCurrent();
     await resources.vmSnapshots.delete(metadata, { preconditions, ignoreNotFound: true, signal });
     events.record(session.object, { type: "Normal", reason: "Expired", message: `deleted, since ${why}` });
     return done();
