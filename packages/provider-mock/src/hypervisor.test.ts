@@ -132,6 +132,17 @@ describe("createMockHypervisor", () => {
     expect(hypervisor.planSnapshot(snapshotRequest(id, "live"))).toEqual({ snapshotId: live.snapshotId });
   });
 
+  it("has nothing more to do for a VM that still is as its snapshot", () => {
+    const hypervisor = start();
+    const id = createVm(hypervisor, "a");
+    const { snapshotId } = carryOut(hypervisor, hypervisor.planSnapshot(snapshotRequest(id, "cold")));
+    const plan = () => hypervisor.planRevert({ vmId: id, snapshotId } as RequestOf<"revertSnapshot">);
+    carryOut(hypervisor, plan());
+    expect(plan()).toEqual({});
+    carryOut(hypervisor, hypervisor.planPower(powerRequest(id, PowerOp.ON)));
+    expect(plan()).toHaveProperty("change");
+  });
+
   it("notices bytes that were changed behind its back", () => {
     const hypervisor = start({ stateDir: folder });
     const id = createVm(hypervisor, "a");

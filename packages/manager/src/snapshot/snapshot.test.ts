@@ -184,45 +184,4 @@ describe("createSnapshotReconciler", () => {
     expect(snapshotEffects(world).filter((method) => method === "DeleteSnapshot")).toHaveLength(2);
     expect(eventsOf(world, "old").map(({ reason }) => reason)).toContain("Expired");
   });
-
-  it("goes with its machine, or says that the machine is gone", async () => {
-    const { world } = await createLab();
-    await addSnapshot(world, "follows");
-    await addSnapshot(world, "stays", { retentionPolicy: { deleteOnVMDelete: false } });
-    await untilPhase(world, "follows", "Ready");
-    await untilPhase(world, "stays", "Ready");
-    await world.resources.virtualMachines.delete({ namespace, name: "web" });
-    await until("gone", () => snapshotOf(world, "follows") === undefined);
-    const left = await untilPhase(world, "stays", "Failed");
-    expect(condition(left, "Ready")?.reason).toBe("VirtualMachineDeleted");
-    await world.resources.vmSnapshots.delete({ namespace, name: "stays" });
-    await until("gone", () => snapshotOf(world, "stays") === undefined);
-  });
-
-  it("stays while nobody can delete it, and goes when it is given up", async () => {
-    const { world, mock } = await createLab();
-    await addSnapshot(world, "held");
-    await untilPhase(world, "held", "Ready");
-    await mock.shutdown();
-    await until("unhealthy", () => world.provider("lab")?.status?.healthy === false);
-    await world.resources.vmSnapshots.delete({ namespace, name: "held" });
-    await until("waiting", () => condition(snapshotOf(world, "held"), "Ready")?.reason === "ProviderNotReady");
-    expect(snapshotOf(world, "held")?.metadata.finalizers).toHaveLength(1);
-    const annotations = { "virtrigaud.io/force-delete": "true" };
-    await world.resources.vmSnapshots.patch(
-      { namespace, name: "held" },
-      { metadata: { annotations } },
-      { type: "merge" },
-    );
-    await until("gone", () => snapshotOf(world, "held") === undefined);
-  });
-
-  it("never keeps an object whose snapshot was not begun", async () => {
-    const world = await createWorld();
-    await world.startManager();
-    await addSnapshot(world, "idle", { vmRef: { name: "nobody" } });
-    await until("missing", () => condition(snapshotOf(world, "idle"), "Ready")?.reason === "DependencyNotFound");
-    await world.resources.vmSnapshots.delete({ namespace, name: "idle" });
-    await until("gone", () => snapshotOf(world, "idle") === undefined);
-  });
 });
