@@ -4,7 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { createApiServer, type ApiServer } from "@almanac/apiserver";
+import { createApiServer, type ApiServer, type ApiServerOptions } from "@almanac/apiserver";
 import { virtrigaud } from "@almanac/catalog";
 import { bearerToken, createKubeClient, type KubeClient } from "@almanac/kube";
 import {
@@ -28,6 +28,8 @@ export async function closeWorlds(): Promise<void> {
 
 export interface World {
   readonly api: ApiServer;
+  /** Another process at the same address, after `downMs` in which nobody listens. The world must be persistent. */
+  restartApi(downMs: number): Promise<void>;
   readonly kube: KubeClient;
   readonly resources: Resources;
   readonly telemetry: Telemetry;
@@ -48,13 +50,19 @@ export interface World {
 }
 
 /** An API server with the definitions, a class and an image; everything else is the test's. */
-export async function createWorld(options: { readonly retireAfterMs?: number } = {}): Promise<World> {
+export async function createWorld(
+  options: { readonly retireAfterMs?: number; readonly persistent?: boolean } = {},
+): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "manager-"));
   closing.push(() => rmSync(folder, { recursive: true, force: true }));
   const writes: string[] = [];
-  const api = await createApiServer({
-    onRequest: ({ method, path }) => void (method === "GET" || writes.push(`${method} ${path}`)),
-  });
+  const startApi = (more: ApiServerOptions = {}): Promise<ApiServer> =>
+    createApiServer({
+      onRequest: ({ method, path }) => void (method === "GET" || writes.push(`${method} ${path}`)),
+      ...(options.persistent === true ? { stateDir: join(folder, "api") } : {}),
+      ...more,
+    });
+  let api = await startApi();
   closing.push(() => api.close());
   const kube = clientOf(api.url, api.token);
   const telemetry = await startTelemetry({
@@ -82,7 +90,16 @@ export async function createWorld(options: { readonly retireAfterMs?: number } =
   const endpoints = new Map<string, string>();
 
   return {
-    api,
+    get api() {
+      return api;
+    },
+    async restartApi(downMs) {
+      const { port } = new URL(api.url);
+      const { token } = api;
+      await api.close();
+      await wait(downMs);
+      api = await startApi({ port: Number(port), tokens: [token] });
+    },
     kube,
     resources,
     telemetry,

@@ -55,7 +55,7 @@ describe("a machine's life", () => {
   });
 
   it("changes a running machine's shape, and grows its disks", async () => {
-    const { world, mock } = await createReady({ disks: [{ name: "data", sizeGiB: 10 }] } as never);
+    const { world, mock } = await createReady({ disks: [{ name: "data", sizeGiB: 10 }] });
     await world.resources.virtualMachines.patch(
       key,
       { spec: { resources: { cpu: 3 }, disks: [{ name: "data", sizeGiB: 25 }] } },
@@ -70,7 +70,7 @@ describe("a machine's life", () => {
   });
 
   it("says that a disk cannot shrink, and changes nothing", async () => {
-    const { world, mock } = await createReady({ disks: [{ name: "data", sizeGiB: 10 }] } as never);
+    const { world, mock } = await createReady({ disks: [{ name: "data", sizeGiB: 10 }] });
     await world.resources.virtualMachines.patch(key, { spec: { disks: [{ name: "data", sizeGiB: 5 }] } }, merge);
     await until("refused", () => condition(world.machine("web"), "Reconfigured")?.status === "False");
     expect((await onlyMachine(mock)).disks.map(({ sizeGib }) => sizeGib)).toContain(10);
@@ -135,7 +135,7 @@ describe("a machine's life", () => {
     await world.startMock("lab");
     await world.startManager();
     await world.addProvider("lab");
-    await world.addMachine("web", { userData: { cloudInit: { secretRef: { name: "seed" } } } } as never);
+    await world.addMachine("web", { userData: { cloudInit: { secretRef: { name: "seed" } } } });
     await until("missing", () => condition(world.machine("web"), "Ready")?.reason === "DependencyNotFound");
     const data = { "user-data": Buffer.from("#cloud-config\n").toString("base64") };
     await world.resources.secrets.create({ metadata: { namespace: "default", name: "seed" }, data });
