@@ -20,7 +20,7 @@ export interface CaseContext extends Client {
 export interface WidgetApi {
   readonly group: string;
   readonly apiVersion: string;
-  /** Collection in the case's namespace. */
+  /** Collection in the case's namespace, or of the whole cluster. */
   readonly path: string;
   readonly definitionPath: string;
   readonly widget: (name: string, spec?: Body) => Body;
@@ -33,8 +33,8 @@ export interface ConformanceCase {
   readonly needs?: "kube-controller-manager";
   /** Why the embedded API answers otherwise. The case then asserts both answers, which `real` and `embedded` of its context tell apart. */
   readonly differs?: string;
-  /** Whether it disturbs others that run at the same time. */
-  readonly alone?: true;
+  /** Whether it makes the server forget the past, which others need that run at the same time. */
+  readonly forgets?: true;
   run(context: CaseContext): Promise<void>;
 }
 
@@ -91,7 +91,8 @@ async function establish(client: Client, namespace: string, definition: Body, pa
   await client.expect(201, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
   const group: string = definition.spec.group;
   const apiVersion = `${group}/${definition.spec.versions[0].name}`;
-  const collection = `/apis/${apiVersion}/namespaces/${namespace}/${definition.spec.names.plural}`;
+  const inside = definition.spec.scope === "Cluster" ? "" : `/namespaces/${namespace}`;
+  const collection = `/apis/${apiVersion}${inside}/${definition.spec.names.plural}`;
   for (let attempt = 0; ; attempt++) {
     const { status } = await client.call("GET", collection);
     if (status === 200) break;

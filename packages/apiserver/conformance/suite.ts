@@ -9,7 +9,7 @@ export interface CaseResult {
   readonly seconds: number;
 }
 
-/** Runs `cases` against a server, `concurrency` at a time; those that disturb others at the end, one by one. */
+/** Runs `cases` against a server, `concurrency` at a time; those that forget the past at the end. */
 export async function runSuite(
   cases: readonly ConformanceCase[],
   server: ServerUnderTest,
@@ -28,8 +28,9 @@ export async function runSuite(
       results.set(one, { name: one.name, error, seconds: (performance.now() - begin) / 1000 });
     }
   }
-  const together = cases.filter((one) => one.alone !== true);
-  await Promise.all(Array.from({ length: concurrency }, () => work(together)));
-  await work(cases.filter((one) => one.alone === true));
+  for (const late of [false, true]) {
+    const queue = cases.filter((one) => (one.forgets === true) === late);
+    await Promise.all(Array.from({ length: concurrency }, () => work(queue)));
+  }
   return cases.flatMap((one) => results.get(one) ?? []);
 }

@@ -12,6 +12,7 @@ import { initialNamespaces } from "./kinds/namespace.ts";
 import { createRegistry } from "./kinds/registry.ts";
 import { renderKubeconfig } from "./kubeconfig.ts";
 import { createLifecycle } from "./lifecycle/lifecycle.ts";
+import { refreshStored } from "./rest/refresh.ts";
 import { createObject } from "./rest/write.ts";
 import { openJournal } from "./store/journal.ts";
 import { createStore } from "./store/store.ts";
@@ -47,6 +48,7 @@ export async function createApiServer(options: ApiServerOptions = {}): Promise<A
     const registry = createRegistry();
     const context: ServerContext = { store, registry, clock, logger };
     const lifecycle = createLifecycle(context);
+    registry.onDefined((kind) => refreshStored(store, kind));
     lifecycle.start();
     makeNamespaces(context);
     const hub = createWatchHub(clock, options.bookmarkIntervalMs ?? 60_000);

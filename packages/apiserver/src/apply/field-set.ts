@@ -136,12 +136,10 @@ export function withNamedFields(set: FieldSet, type: MergeType): FieldSet {
 
 /** All paths, printed (`.spec.ports[port=80].name`), in order. */
 export function printPaths(set: FieldSet, prefix = ""): string[] {
-  const paths: string[] = [];
-  for (const [element, entry] of sorted(set)) {
-    const path = prefix + printElement(element);
-    if (entry.isMember) paths.push(path);
-    paths.push(...printPaths(entry.children, path));
-  }
+  const entries = sorted(set).map(([element, entry]) => [prefix + printElement(element), entry] as const);
+  // The server prints what ends at a level before what goes on below it.
+  const paths = entries.filter(([, { isMember }]) => isMember).map(([path]) => path);
+  for (const [path, { children }] of entries) paths.push(...printPaths(children, path));
   return paths;
 }
 

@@ -71,10 +71,7 @@ export async function serveResource(exchange: Exchange, path: ResourcePath): Pro
       return create(exchange, target, representation);
     if (method === "DELETE") return deleteAll(exchange, target, representation);
   } else {
-    if (method === "GET")
-      return readBoolean(query.get("watch")) === true
-        ? watch(exchange, target, representation)
-        : get(exchange, target, representation);
+    if (method === "GET") return get(exchange, target, representation);
     if (method === "PUT") return replace(exchange, target, representation);
     if (method === "PATCH") return patch(exchange, target, representation);
     if (method === "DELETE" && target.subresource === "") return deleteOne(exchange, target, representation);

@@ -73,6 +73,7 @@ function serveDiscovery(exchange: Exchange, segments: readonly string[]): void {
   const { context, request, response } = exchange;
   const { registry } = context;
   const [root, first = "", second] = segments;
+  if (segments.length > (root === "api" ? 2 : 3)) throw noSuchPath();
   const { as, format } = negotiate(request.headers.accept, isAggregated);
   if (segments.length === 1 && as !== undefined) {
     response.setHeader("vary", "Accept");

@@ -27,7 +27,7 @@ export function serveWatch(
   const { context, query } = exchange;
   const { kind, version } = target;
   const options = readWatchOptions(query);
-  const selection = readSelection(kind, query, target.name);
+  const selection = readSelection(kind, query);
   const wanted = readRevision(query.get("resourceVersion") ?? "");
   const frames = createFrameEncoder({
     kind,

@@ -283,7 +283,7 @@ function validateSelectable(version: Json, path: string): FieldError[] {
     if (seen.has(jsonPath)) errors.push(duplicate(own, jsonPath));
     seen.add(jsonPath);
   });
-  if (fields.length > mostSelectable) errors.push(tooMany(path, fields.length, mostSelectable));
+  if (seen.size > mostSelectable) errors.push(tooMany(path, seen.size, mostSelectable));
   return errors;
 }
 

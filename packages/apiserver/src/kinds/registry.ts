@@ -35,6 +35,8 @@ export interface Registry {
   byCollection(collection: string): Kind | undefined;
   /** Takes over a definition as stored: adds, changes or (undefined) removes its kind. */
   define(name: string, definition: JsonObject | undefined): void;
+  /** Called with a kind that is served from now on, or in another way than before. */
+  onDefined(listener: (kind: Kind) => void): void;
   /** Called with a kind that is no longer served. */
   onRemoved(listener: (kind: Kind) => void): void;
 }
@@ -46,6 +48,7 @@ interface Definition {
 
 export function createRegistry(): Registry {
   const definitions = new Map<string, Definition>();
+  const definedListeners: ((kind: Kind) => void)[] = [];
   const removedListeners: ((kind: Kind) => void)[] = [];
   const definitionKind = createDefinitionKind({ conflict });
   const builtins = [
@@ -126,9 +129,12 @@ export function createRegistry(): Registry {
         return;
       }
       if (before !== undefined && sameService(before.object, definition)) return;
-      definitions.set(name, { object: definition, kind: customKind(definition) });
+      const kind = customKind(definition);
+      definitions.set(name, { object: definition, kind });
       changed();
+      for (const listener of definedListeners) listener(kind);
     },
+    onDefined: (listener) => void definedListeners.push(listener),
     onRemoved: (listener) => void removedListeners.push(listener),
   };
 }

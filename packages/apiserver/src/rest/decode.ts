@@ -45,7 +45,7 @@ export function decodeObject(target: Target, body: Json, options: WriteOptions):
       `.metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: ${repeatedOwners.join(", ")}`,
     );
   }
-  const pruned = version.schema.prune(kind.custom ? content : (withoutNulls(content) as JsonObject));
+  const pruned = version.schema.prune(kind.custom ? content : (withoutNulls(withEmptyTexts(content)) as JsonObject));
   report(target, [...dropped, ...(kind.custom ? pruned.dropped.toSorted() : pruned.dropped)], options);
   const complete = { apiVersion, kind: kind.kind, metadata, ...withoutType(version.schema.default(pruned.value)) };
   if (!kind.custom) checkTypes(target, complete);
@@ -123,6 +123,17 @@ function isBase64(text: string): boolean {
 function firstBadByte(text: string): number {
   const index = text.search(/[^A-Za-z0-9+/\r\n]/);
   return index < 0 ? text.length - (text.length % 4) : index;
+}
+
+/** A null in a map of texts is the empty text. */
+function withEmptyTexts(content: JsonObject): JsonObject {
+  const result = { ...content };
+  for (const field of ["data", "stringData", "binaryData"]) {
+    const map = result[field];
+    if (isObject(map) && Object.values(map).includes(null))
+      result[field] = Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value ?? ""]));
+  }
+  return result;
 }
 
 /** Built-in types read null as absent. */

@@ -72,9 +72,9 @@ export function invalidPatch(shown: Json, why: string): StatusError {
   return invalid({ group: "", kind: "" }, "", [invalidValue("patch", JSON.stringify(shown), why)]);
 }
 
-const systemFields = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] as const;
+const systemFields = ["uid", "deletionTimestamp", "deletionGracePeriodSeconds"] as const;
 
-/** A patch may leave out what only the server sets, or repeat it, and nothing else. An update that tries is told of a conflict. */
+/** A patch may leave out or repeat these. An update that changes the uid is told of a conflict instead, and of a new creationTimestamp nobody takes notice. */
 function checkSystemFields({ kind, name }: Target, next: JsonObject, live: JsonObject): void {
   const [given, known] = [metaOf(next), metaOf(live)];
   const errors = systemFields

@@ -17,16 +17,11 @@ export interface Selection {
 
 const noLabels: Readonly<Record<string, string>> = {};
 
-/** Reads labelSelector and fieldSelector; `name` narrows to one object. Throws a 400 for selectors it cannot serve. */
-export function readSelection(kind: Kind, query: URLSearchParams, name = ""): Selection {
+/** Reads labelSelector and fieldSelector. Throws a 400 for selectors it cannot serve. */
+export function readSelection(kind: Kind, query: URLSearchParams): Selection {
   const labels = parseLabelSelector(query.get("labelSelector") ?? "");
-  const terms = [...parseFieldSelector(query.get("fieldSelector") ?? "")];
+  const terms = parseFieldSelector(query.get("fieldSelector") ?? "");
   const named = terms.find((term) => term.field === "metadata.name" && !term.negated)?.value;
-  if (name !== "") {
-    if (terms.length > 0 && named !== name)
-      throw badRequest("fieldSelector metadata.name doesn't match requested name");
-    terms.push({ field: "metadata.name", value: name, negated: false });
-  }
   for (const { field } of terms) {
     const known =
       field === "metadata.name" ||
@@ -36,7 +31,7 @@ export function readSelection(kind: Kind, query: URLSearchParams, name = ""): Se
   }
   if (labels === undefined && terms.length === 0) return { match: undefined, name: undefined };
   return {
-    name: name === "" ? named : name,
+    name: named,
     match: (object) =>
       (labels === undefined || labels(metaOf(object).labels ?? noLabels)) &&
       terms.every(({ field, value, negated }) => (valueOf(kind, object, field) === value) !== negated),

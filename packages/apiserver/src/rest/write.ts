@@ -6,16 +6,7 @@ import { groupVersion, present, toStored } from "../kinds/kind.ts";
 import { validateMetadata } from "../kinds/metadata.ts";
 import { isObject, listAt, metaOf, sameJson, timestamp, withMeta } from "../object.ts";
 import { invalidValue } from "../schema/index.ts";
-import {
-  alreadyExists,
-  badRequest,
-  conflict,
-  forbidden,
-  invalid,
-  methodNotAllowed,
-  modified,
-  notFound,
-} from "../status.ts";
+import { alreadyExists, badRequest, conflict, forbidden, invalid, modified, notFound } from "../status.ts";
 import { keyOf } from "../store/entry.ts";
 import { randomSuffix } from "./suffix.ts";
 
@@ -32,13 +23,13 @@ export function createObject(
 ): Written {
   const { kind, version, namespace } = target;
   const { store, clock } = context;
-  if (kind.createRefusal !== undefined) throw methodNotAllowed(kind, "create");
   const given = metaOf(decoded);
   checkNamespace(target, given.namespace);
   if (given.resourceVersion !== undefined)
     throw badRequest("resourceVersion should not be set on objects to be created");
   const name =
     given.name ?? (given.generateName === undefined ? undefined : freeName(context, target, given.generateName));
+  if (kind.createRefusal !== undefined) throw forbidden(kind, name ?? "", kind.createRefusal);
   admit(context, target, name ?? "");
   const nowMs = clock.now();
   const revision = store.revision + 1;

@@ -10,7 +10,7 @@ export {
   tooLong,
   tooMany,
 } from "./field-error.ts";
-export { goQuote } from "./go-format.ts";
+export { goJson, goQuote } from "./go-format.ts";
 export type { CompiledSchema, CompileSchemaOptions } from "./compile.ts";
 export type { FieldError } from "./field-error.ts";
 export type { Json, JsonObject } from "./json.ts";

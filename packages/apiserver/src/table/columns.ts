@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../schema/index.ts";
 import { isObject, textAt } from "../object.ts";
+import { goJson } from "../schema/index.ts";
 import { age } from "./age.ts";
 import { compileJsonPath } from "./json-path.ts";
 
@@ -79,6 +80,6 @@ function cellOf(type: PrinterColumn["type"], value: Json | undefined, nowMs: num
     case "date":
       return typeof value === "string" ? age(value, nowMs) : null;
     case "string":
-      return isObject(value) || Array.isArray(value) ? JSON.stringify(value) : String(value);
+      return isObject(value) || Array.isArray(value) ? goJson(value) : String(value);
   }
 }
