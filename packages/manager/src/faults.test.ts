@@ -70,31 +70,26 @@ describe("machines, while the Kubernetes API", () => {
   it("throttles, fails, loses answers, forgets versions and drops watches, are changed once each", async () => {
     const world = await createWorld();
     await world.startMock("lab", slowly);
-    let seed = 11;
+    let seed = 291;
     const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
     const kube = createFaultyClient(world.kube, { random });
     await world.startManager({ kube });
     await world.addProvider("lab");
     await until("healthy", () => world.provider("lab")?.status?.healthy);
     const faults = [
-      kube.inject({ verbs: ["watch"], dropAfterEvents: 12 }),
-      kube.inject({ verbs: ["watch", "list"], rate: 0.1, error: "gone" }),
-      kube.inject({ verbs: ["patch", "get"], rate: 0.05, error: "too_many_requests", retryAfterMs: 20 }),
-      kube.inject({ verbs: ["patch"], rate: 0.05, error: "internal" }),
-      kube.inject({ verbs: ["patch"], rate: 0.08, loseAnswer: true }),
+      kube.inject({ verbs: ["watch"], dropAfterEvents: 12, times: 8 }),
+      kube.inject({ verbs: ["watch", "list"], rate: 0.2, error: "gone", times: 4 }),
+      kube.inject({ verbs: ["patch", "get"], rate: 0.1, error: "too_many_requests", retryAfterMs: 20, times: 5 }),
+      kube.inject({ verbs: ["patch"], rate: 0.1, error: "internal", times: 5 }),
+      kube.inject({ verbs: ["patch"], resources: ["virtualmachines"], rate: 0.3, loseAnswer: true, times: 12 }),
       kube.inject({ rate: 0.1, latencyMs: 30 }),
     ];
     await live(world, () => {});
     expect(kube.hits).toBeGreaterThan(10);
     for (const fault of faults) fault[Symbol.dispose]();
-    const counts = await world.samples("virtrigaud_vm_operations_total");
-    const count = (method: string): number => effects(world, "lab").filter((effect) => effect === method).length;
-    expect(count("CreateVM")).toBe(names.length);
-    expect(count("DeleteVM")).toBe(names.length);
-    // A lost answer to the write of a result leaves it uncounted, never counted twice.
-    expect(counts["Create mock lab success"]).toBeLessThanOrEqual(names.length);
-    expect(counts["Delete mock lab success"]).toBeLessThanOrEqual(names.length);
-  });
+    await expectOnce(world);
+    // Pauses between tries take most of the time, and the machine may be slow.
+  }, 45_000);
 
   it("is restarted, are changed once each", async () => {
     const world = await createWorld({ persistent: true });
@@ -103,8 +98,7 @@ describe("machines, while the Kubernetes API", () => {
     await world.addProvider("lab");
     await until("healthy", () => world.provider("lab")?.status?.healthy);
     await live(world, (round) => (round % 2 === 1 ? wait(60).then(() => world.restartApi(150)) : undefined));
-    const count = (method: string): number => effects(world, "lab").filter((effect) => effect === method).length;
-    expect([count("CreateVM"), count("ReconfigureVM"), count("PowerVM"), count("DeleteVM")]).toEqual([4, 4, 8, 4]);
+    await expectOnce(world);
   });
 });
 

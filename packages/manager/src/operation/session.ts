@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from "node:util";
 import { context as contexts, defaultTextMapSetter } from "@opentelemetry/api";
+import { sleep } from "@almanac/core";
 import { isKubeError } from "@almanac/kube";
 import type { KubeObject, ResourceClient } from "@almanac/kube";
 import type { ReconcileContext } from "@almanac/controller";
@@ -54,9 +56,10 @@ export interface Session<T extends { status?: object }, J> {
 }
 
 const commitTries = 4;
+const unansweredPauseMs = 50;
 
 export function createSession<T extends Journalled, J>(
-  manager: Pick<ManagerContext, "telemetry">,
+  manager: Pick<ManagerContext, "telemetry" | "clock">,
   resource: ResourceClient<T>,
   kind: SessionKind<T, J>,
   initial: T,
@@ -102,6 +105,8 @@ export function createSession<T extends Journalled, J>(
 
   async function patchMetadata(release: boolean): Promise<void> {
     const base = object.metadata.annotations?.[journalAnnotation];
+    // A try was not answered: it may have been carried out.
+    let unanswered = false;
     for (let tries = 1; ; tries++) {
       const changed = annotations(release);
       const wanted = finalizers(release);
@@ -117,15 +122,38 @@ export function createSession<T extends Journalled, J>(
       try {
         return take(await resource.patch(object.metadata, body, options));
       } catch (error) {
-        // Gone means released: by someone who removed the finalizer by hand.
+        // Gone means released: by someone who removed the finalizer by hand, or by a try before.
         if (release && isKubeError(error, "not_found")) return;
-        if (!isKubeError(error, "conflict") || tries === commitTries) throw error;
-        const live = await resource.get(object.metadata, { signal: context.signal });
-        const same = live.metadata.uid === object.metadata.uid;
+        unanswered ||= isKubeError(error, "unavailable", "timeout");
+        if (!(unanswered || isKubeError(error, "conflict")) || tries === commitTries) throw error;
+        if (unanswered) await sleep(unansweredPauseMs * 2 ** tries, { clock: manager.clock, signal: context.signal });
+        const live = await find(error);
+        if (live === undefined && release) return;
+        const same = live?.metadata.uid === object.metadata.uid;
+        if (live === undefined || !same) throw error;
+        const found = live.metadata.annotations?.[journalAnnotation];
+        const sent = journalAnnotation in changed ? (changed[journalAnnotation] ?? undefined) : base;
+        const isKept =
+          found === sent && (wanted === undefined || isDeepStrictEqual(live.metadata.finalizers ?? [], wanted));
+        if (unanswered && isKept) {
+          // Nobody else wrote it, as long as nobody else may.
+          context.assertCurrent();
+          return take(live);
+        }
         // Only the journal's own change is a real conflict: then another process goes on with this object, and what it counts is not ours.
-        if (!same || live.metadata.annotations?.[journalAnnotation] !== base) throw error;
+        if (found !== base) throw error;
         object = live;
       }
+    }
+  }
+
+  /** The object as it is now; undefined when it is gone. Rejects with `cause` when that cannot be told. */
+  async function find(cause: unknown): Promise<T | undefined> {
+    try {
+      return await resource.find(object.metadata, { signal: context.signal });
+    } catch {
+      context.signal.throwIfAborted();
+      throw cause;
     }
   }
 

@@ -22,7 +22,7 @@ const machineJournal: SessionKind<VirtualMachine, Journal> = {
 };
 
 export function createSession(
-  manager: Pick<ManagerContext, "resources" | "telemetry">,
+  manager: Pick<ManagerContext, "resources" | "telemetry" | "clock">,
   object: VirtualMachine,
   context: ReconcileContext<VirtualMachine>,
 ): Session {
