@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
 import { virtrigaud } from "@almanac/catalog";
 import type { Kind } from "@almanac/catalog";
 import { createAsyncCleanup, systemClock } from "@almanac/core";
@@ -340,8 +341,7 @@ const providerBecameUsable: Predicate<Provider> = (event) => {
   return (
     old.metadata.generation !== object.metadata.generation ||
     (old.status?.healthy !== true && object.status?.healthy === true) ||
-    old.status?.reportedCapabilities?.supportsReconfigureOnline !==
-      object.status?.reportedCapabilities?.supportsReconfigureOnline
+    !isDeepStrictEqual(old.status?.reportedCapabilities, object.status?.reportedCapabilities)
   );
 };
 

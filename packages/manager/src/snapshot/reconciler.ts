@@ -3,6 +3,7 @@ import type { ReconcileContext, Request, Result } from "@almanac/controller";
 import { ProviderError } from "@almanac/provider";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { VMSnapshot } from "../api/vm-snapshot.ts";
+import { findCondition } from "../conditions.ts";
 import type { ManagerContext } from "../context.ts";
 import { ManagerError } from "../error.ts";
 import { createFramedReconciler, longPauseMs, settle } from "../operation/frame.ts";
@@ -10,7 +11,7 @@ import type { Problem, Work } from "../operation/frame.ts";
 import { createLane } from "../operation/lane.ts";
 import type { Lane, Progress, Slot } from "../operation/lane.ts";
 import { NotYet } from "../operation/not-yet.ts";
-import { pollDelay } from "../operation/pace.ts";
+import { countOf, pollDelay } from "../operation/pace.ts";
 import { servingPeer } from "../operation/peer.ts";
 import type { Peer } from "../operation/peer.ts";
 import { createSession, forceDeleteAnnotation } from "../operation/session.ts";
@@ -161,6 +162,11 @@ function snapshotWork(
     if (missing === undefined) return follow(creation, await creation.begin({}));
     peerType();
     const message = `Provider ${providerKey} does not offer ${missing}`;
+    // Said and counted once: only a change of either makes it another attempt.
+    const said = findCondition(session.object.status?.conditions, "Ready")?.message ?? "";
+    if (countOf(journal.create?.failures, metadata.generation) > 0 && said.endsWith(message)) {
+      return settle(work, undefined, again(longPauseMs));
+    }
     return follow(creation, creation.refuse({}, new ProviderError("UNIMPLEMENTED", message)));
   }
 

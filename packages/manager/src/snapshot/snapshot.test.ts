@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { createNoopTelemetry } from "@almanac/telemetry";
 import { createProviderClient } from "@almanac/provider";
 import { afterEach, describe, expect, it } from "vitest";
@@ -113,6 +114,8 @@ describe("createSnapshotReconciler", () => {
     const failed = await untilPhase(world, "memory", "Failed");
     expect(condition(failed, "Ready")?.message).toContain("set spec.snapshotConfig.includeMemory to false");
     expect(world.journal("lab").filter(({ method }) => method === "CreateSnapshot")).toEqual([]);
+    // Longer than the pause after a failed attempt: nothing but a change makes it another one.
+    await wait(1_300);
     expect(await world.samples("virtrigaud_vm_snapshot_total")).toEqual({ "create mock failure": 1 });
     const spec = { snapshotConfig: { includeMemory: false } };
     await world.resources.vmSnapshots.patch({ namespace, name: "memory" }, { spec }, { type: "merge" });
