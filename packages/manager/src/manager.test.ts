@@ -22,7 +22,7 @@ import {
   startProxy,
   until,
   untilReady,
-} from "./world.test.support.ts";
+} from "./world.test.helper.ts";
 
 afterEach(closeWorlds);
 

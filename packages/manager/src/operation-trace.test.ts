@@ -7,7 +7,7 @@ import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 import { bearerToken, createKubeClient } from "@almanac/kube";
 import type { Telemetry } from "@almanac/telemetry";
 import { afterEach, describe, expect, it } from "vitest";
-import { closeWorlds, createWorld, eventsOf, isCurrent, until, untilReady, type World } from "./world.test.support.ts";
+import { closeWorlds, createWorld, eventsOf, isCurrent, until, untilReady, type World } from "./world.test.helper.ts";
 
 afterEach(closeWorlds);
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { createHealth } from "@almanac/exposition";
 import { createFaultyClient } from "@almanac/kube";
 import type { Manager } from "./manager.ts";
-import { closeWorlds, createWorld, effects, until, untilReady, type World } from "./world.test.support.ts";
+import { closeWorlds, createWorld, effects, until, untilReady, type World } from "./world.test.helper.ts";
 
 afterEach(closeWorlds);
 

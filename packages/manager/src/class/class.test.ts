@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { VMClass } from "../api/vm-class.ts";
-import { closeWorlds, condition, createWorld, eventsOf, until, type World } from "../world.test.support.ts";
+import { closeWorlds, condition, createWorld, eventsOf, until, type World } from "../world.test.helper.ts";
 import { classProblems } from "./validation.ts";
 
 afterEach(closeWorlds);

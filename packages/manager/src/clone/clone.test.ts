@@ -11,7 +11,7 @@ import {
   until,
   untilReady,
   type World,
-} from "../world.test.support.ts";
+} from "../world.test.helper.ts";
 
 afterEach(closeWorlds);
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { VMNetworkAttachment } from "../api/vm-network-attachment.ts";
-import { closeWorlds, condition, createWorld, until, untilReady, type World } from "../world.test.support.ts";
+import { closeWorlds, condition, createWorld, until, untilReady, type World } from "../world.test.helper.ts";
 import { networkProblems, servesType } from "./validation.ts";
 
 afterEach(closeWorlds);

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { readCloneJournal } from "../clone/journal.ts";
-import { closeWorlds, condition, createWorld, effects, until, untilReady } from "../world.test.support.ts";
+import { closeWorlds, condition, createWorld, effects, until, untilReady } from "../world.test.helper.ts";
 import { readJournalText } from "./session.ts";
 
 afterEach(closeWorlds);

@@ -9,7 +9,7 @@ import {
   until,
   untilReady,
   type World,
-} from "../world.test.support.ts";
+} from "../world.test.helper.ts";
 
 afterEach(closeWorlds);
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
-import { closeWorlds, condition, createWorld, effects, until, untilReady, type World } from "../world.test.support.ts";
+import { closeWorlds, condition, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
 
 afterEach(closeWorlds);
 
