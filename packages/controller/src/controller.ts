@@ -40,9 +40,9 @@ export interface ReconcileContext<T extends KubeObject> {
    * Throws when this process may not act on the object any more: called right before whatever cannot be taken back, it also sees what
    * `signal` learns a moment later, after a pause of the whole process.
    */
-  assertCurrent(): void;
+  readonly assertCurrent: () => void;
   /** Puts a written object into the informer's store at once, so that the next reconcile reads its own write. */
-  observe(object: T): void;
+  readonly observe: (object: T) => void;
 }
 
 export interface Reconciled {

@@ -19,7 +19,7 @@ async function addMachines(world: World, suffix: string): Promise<void> {
       classRef: { name: "small", namespace: "default" },
       imageRef: { name: "linux", namespace: "default" },
     };
-    await world.addMachine(`${namespace}-${suffix}`, reference as never, namespace);
+    await world.addMachine(`${namespace}-${suffix}`, reference, namespace);
   }
 }
 
