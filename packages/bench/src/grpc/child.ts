@@ -2,11 +2,11 @@
 import { echo } from "./echo.ts";
 import { setUp, type Mode, type Observed } from "./modes.ts";
 
-/** What a process tells when it is asked. */
-export interface Report extends Observed {
-  /** User and system time of the process since it began. */
-  readonly cpuUs: number;
-}
+/** User and system time of this process since it began, in microseconds. */
+export type CpuUs = number;
+
+/** What a process is told: to make so many calls, the client only; to tell its CPU time; to tell what it has observed. */
+export type Order = { readonly calls: number } | "cpu" | "observed";
 
 const [mode, side, port] = process.argv.slice(2) as [Mode, "server" | "client", string | undefined];
 const inFlight = 32;
@@ -15,10 +15,15 @@ const setup = await setUp(mode, side);
 const { grpc, interceptors, serverInterceptors } = setup;
 
 const answer = (value: unknown): void => void process.send?.(value);
-const report = async (): Promise<Report> => {
+let makeCalls = (_calls: number): Promise<unknown> => Promise.reject(new Error("a server makes no calls"));
+const obey = async (order: Order): Promise<CpuUs | Observed> => {
+  if (order === "observed") return setup.observed();
+  if (order !== "cpu") await makeCalls(order.calls);
   const { user, system } = process.cpuUsage();
-  return { cpuUs: user + system, ...(await setup.observed()) };
+  return user + system;
 };
+process.on("message", (order: Order) => void obey(order).then(answer));
+process.on("disconnect", () => process.exit());
 
 if (side === "server") {
   const server = new grpc.Server({ interceptors: [...serverInterceptors] });
@@ -29,7 +34,6 @@ if (side === "server") {
     if (error !== null) throw error;
     answer(bound);
   });
-  process.on("message", () => void report().then(answer));
 } else {
   const EchoClient = grpc.makeGenericClientConstructor(echo, "Echo");
   const client = new EchoClient(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
@@ -43,15 +47,12 @@ if (side === "server") {
         else resolve();
       });
     });
-  process.on("message", (calls: number) => {
+  makeCalls = (calls) => {
     let left = calls;
     const work = async (): Promise<void> => {
       while (left-- > 0) await call();
     };
-    void Promise.all(Array.from({ length: inFlight }, work))
-      .then(report)
-      .then(answer);
-  });
+    return Promise.all(Array.from({ length: inFlight }, work));
+  };
   answer("ready");
 }
-process.on("disconnect", () => process.exit());

@@ -1,15 +1,15 @@
-import { fork, type ChildProcess } from "node:child_process";
+import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { BenchResult, Progress } from "../result.ts";
-import type { Report } from "./child.ts";
-import type { Mode } from "./modes.ts";
+import type { CpuUs, Order } from "./child.ts";
+import type { Mode, Observed } from "./modes.ts";
 
-const rounds = 2;
-const warmUpCalls = 4_000;
-const calls = 8_000;
+const rounds = 5;
+const warmUpCalls = 8_000;
+const slices = 40;
+const callsPerSlice = 400;
 
-/** In this order in every round, so that noise of the machine meets all alike. */
 const modes: readonly Mode[] = ["none", "empty", "ours", "official"];
 
 /** CPU time per call. */
@@ -18,16 +18,14 @@ interface Cost {
   readonly serverUs: number;
 }
 
-const child = fileURLToPath(new URL("./child.ts", import.meta.url));
+const file = fileURLToPath(new URL("./child.ts", import.meta.url));
 
 /** Unary calls over loopback, client and server in processes of their own, observed by nobody, by this repository and by the official instrumentation. */
 export async function benchGrpc(progress: Progress): Promise<BenchResult> {
   const costs = new Map<Mode, Cost[]>(modes.map((mode) => [mode, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const mode of modes) {
-      progress(`round ${round + 1} of ${rounds}, calls with ${mode}`);
-      costs.get(mode)?.push(await measure(mode));
-    }
+    progress(`round ${round + 1} of ${rounds}`);
+    for (const [mode, cost] of await measure()) costs.get(mode)?.push(cost);
   }
   const both = (mode: Mode): number[] => (costs.get(mode) ?? []).map(({ clientUs, serverUs }) => clientUs + serverUs);
   const added = (mode: Mode, over: Mode): number[] =>
@@ -61,54 +59,78 @@ export async function benchGrpc(progress: Progress): Promise<BenchResult> {
       ]),
     ],
     notes: [
-      "gRPC: unary calls of 100 bytes over loopback, 32 at a time, client and server in processes of their own, each with fresh processes in every round; user and system time of the whole process. All spans are sampled and batched, and an exporter counts them; our interceptors measure durations with exemplars besides, the official instrumentation has no metrics.",
+      "gRPC: unary calls of 100 bytes over loopback, 32 at a time, client and server in processes of their own, fresh ones in every round, which take turns every 400 calls; user and system time of the whole process after 8,000 calls. All spans are sampled and batched, and an exporter counts them; our interceptors measure durations with exemplars besides, the official instrumentation has no metrics.",
     ],
   };
 }
 
-async function measure(mode: Mode): Promise<Cost> {
-  const server = start(mode, "server");
-  try {
-    const port = await answerOf<number>(server);
-    const client = start(mode, "client", String(port));
-    try {
-      await answerOf(client);
-      const ask = async (): Promise<{ readonly client: Report; readonly server: Report }> => {
-        const report = await answerOf<Report>(client);
-        server.send("report");
-        return { client: report, server: await answerOf<Report>(server) };
-      };
-      client.send(warmUpCalls);
-      const before = await ask();
-      client.send(calls);
-      const after = await ask();
-      for (const side of ["client", "server"] as const) check(mode, side, after[side]);
-      return {
-        clientUs: (after.client.cpuUs - before.client.cpuUs) / calls,
-        serverUs: (after.server.cpuUs - before.server.cpuUs) / calls,
-      };
-    } finally {
-      client.kill();
-    }
-  } finally {
-    server.kill();
+/** One end of the calls of one mode. */
+interface End {
+  tell<T>(order: Order): Promise<T>;
+}
+
+/**
+ * All modes at once, in processes that take turns: each makes a few calls, then the next one, so that whatever else the machine does meets
+ * all alike.
+ */
+async function measure(): Promise<Map<Mode, Cost>> {
+  await using processes = new AsyncDisposableStack();
+  const ends = new Map<Mode, { readonly client: End; readonly server: End }>();
+  for (const mode of modes) {
+    const server = start(processes, mode, "server");
+    const client = start(processes, mode, "client", String(await server.ready));
+    await client.ready;
+    ends.set(mode, { client, server });
   }
+  for (const { client } of ends.values()) await client.tell({ calls: warmUpCalls });
+  const used = new Map(modes.map((mode) => [mode, { clientUs: 0, serverUs: 0 }]));
+  for (let slice = 0; slice < slices; slice++) {
+    for (const [mode, { client, server }] of ends) {
+      const cost = used.get(mode) ?? { clientUs: 0, serverUs: 0 };
+      const [clientBefore, serverBefore] = [await client.tell<CpuUs>("cpu"), await server.tell<CpuUs>("cpu")];
+      cost.clientUs += (await client.tell<CpuUs>({ calls: callsPerSlice })) - clientBefore;
+      cost.serverUs += (await server.tell<CpuUs>("cpu")) - serverBefore;
+    }
+  }
+  for (const [mode, { client, server }] of ends) {
+    check(mode, "client", await client.tell("observed"));
+    check(mode, "server", await server.tell("observed"));
+  }
+  const calls = slices * callsPerSlice;
+  return new Map(
+    [...used].map(([mode, { clientUs, serverUs }]) => [
+      mode,
+      { clientUs: clientUs / calls, serverUs: serverUs / calls },
+    ]),
+  );
 }
 
-function start(mode: Mode, ...rest: string[]): ChildProcess {
-  return fork(child, [mode, ...rest], { execArgv: ["-C", "source"] });
-}
-
-async function answerOf<T>(process: ChildProcess): Promise<T> {
-  const ended = once(process, "exit").then(([code]) => {
-    throw new Error(`a process of the calls ended with ${code}`);
+function start(
+  processes: AsyncDisposableStack,
+  mode: Mode,
+  ...rest: string[]
+): End & { readonly ready: Promise<unknown> } {
+  const child = fork(file, [mode, ...rest], { execArgv: ["-C", "source"] });
+  const exited = once(child, "exit");
+  processes.defer(async () => {
+    child.kill();
+    await exited;
   });
-  const [answer] = (await Promise.race([once(process, "message"), ended])) as [T];
-  return answer;
+  const early = exited.then(([code]) => Promise.reject(new Error(`a process of the calls ended with ${code}`)));
+  early.catch(() => undefined);
+  const answer = async (): Promise<unknown> => ((await Promise.race([once(child, "message"), early])) as [unknown])[0];
+  return {
+    ready: answer(),
+    tell: async <T>(order: Order) => {
+      const answered = answer();
+      child.send(order);
+      return (await answered) as T;
+    },
+  };
 }
 
-function check(mode: Mode, side: string, { spans, measurements }: Report): void {
-  const all = warmUpCalls + calls;
+function check(mode: Mode, side: string, { spans, measurements }: Observed): void {
+  const all = warmUpCalls + slices * callsPerSlice;
   const observes = mode === "ours" || mode === "official";
   if (spans !== (observes ? all : undefined) || measurements !== (mode === "ours" ? all : undefined)) {
     throw new Error(`${mode} observed ${spans} spans and ${measurements} measurements of ${all} calls, ${side}`);
