@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createReport } from "./lib/report.ts";
 import type { Report } from "./lib/report.ts";
+import { api } from "./scenarios/api.ts";
 import { badInput } from "./scenarios/bad-input.ts";
 import { formats } from "./scenarios/formats.ts";
 import { kills } from "./scenarios/kills.ts";
@@ -32,6 +33,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   kills,
   "bad-input": badInput,
   pack,
+  api,
 };
 
 const { values } = parseArgs({

@@ -1,10 +1,10 @@
 import { fileURLToPath } from "node:url";
 
 /** A peer the set-up can provide; one of these is what `--only` takes. */
-export type PeerName = "collector" | "jaeger" | "kubectl" | "prometheus";
+export type PeerName = "collector" | "etcd" | "jaeger" | "kube-apiserver" | "kubectl" | "prometheus";
 
 /** An executable of some peer. */
-export type BinaryName = PeerName | "promtool";
+export type BinaryName = PeerName | "kube-controller-manager" | "promtool";
 
 interface RecipeBase {
   readonly name: PeerName;
@@ -44,8 +44,16 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const goModule = (folder: string): string[] => [here(`${folder}/go.mod`), here(`${folder}/go.sum`)];
 
 const kubernetesVersion = "v1.36.3";
+const etcdVersion = "v3.7.3";
 /** The Go module calls it v0.315.0. */
 const prometheusVersion = "3.15.0";
+
+const kubernetesStamps = {
+  "k8s.io/component-base/version.gitVersion": kubernetesVersion,
+  "k8s.io/component-base/version.gitMajor": "1",
+  "k8s.io/component-base/version.gitMinor": "36",
+  "k8s.io/client-go/pkg/version.gitVersion": kubernetesVersion,
+};
 
 /** Every peer, slowest build first: the set-up starts them in this order. */
 export const recipes: readonly Recipe[] = [
@@ -86,18 +94,36 @@ export const recipes: readonly Recipe[] = [
   },
   {
     how: "go-tool",
+    name: "kube-apiserver",
+    version: kubernetesVersion.slice(1),
+    inputs: goModule("kubernetes"),
+    binaries: ["kube-apiserver", "kube-controller-manager"],
+    folder: here("kubernetes"),
+    packages: {
+      "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+      "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    },
+    stamps: kubernetesStamps,
+  },
+  {
+    how: "go-tool",
     name: "kubectl",
     version: kubernetesVersion.slice(1),
     inputs: goModule("kubernetes"),
     binaries: ["kubectl"],
     folder: here("kubernetes"),
     packages: { kubectl: "k8s.io/kubernetes/cmd/kubectl" },
-    stamps: {
-      "k8s.io/component-base/version.gitVersion": kubernetesVersion,
-      "k8s.io/component-base/version.gitMajor": "1",
-      "k8s.io/component-base/version.gitMinor": "36",
-      "k8s.io/client-go/pkg/version.gitVersion": kubernetesVersion,
-    },
+    stamps: kubernetesStamps,
+  },
+  {
+    how: "go-tool",
+    name: "etcd",
+    version: etcdVersion.slice(1),
+    inputs: goModule("etcd"),
+    binaries: ["etcd"],
+    folder: here("etcd"),
+    packages: { etcd: "go.etcd.io/etcd/server/v3" },
+    stamps: {},
   },
 ];
 

@@ -34,6 +34,10 @@ const benches: Readonly<Record<string, Bench>> = {
       grpc: async () => (await import("./grpc/grpc.ts")).benchGrpc,
     },
   },
+  apiserver: {
+    title: "The embedded API against kube-apiserver",
+    parts: { apiserver: async () => (await import("./apiserver/apiserver.ts")).benchApiServer },
+  },
 };
 const file = "docs/benchmarks.md";
 

@@ -47,10 +47,10 @@ describe("encodeFieldsV1", () => {
       ".metadata.labels.app",
       ".spec.a",
       '.spec[name="x",port=80]',
-      '.spec[name="x",port=80].name',
       '.spec[="b"]',
       ".spec[9]",
       ".spec[10]",
+      '.spec[name="x",port=80].name',
     ]);
   });
 });
