@@ -50,6 +50,43 @@ describe("exemplars", () => {
     expect([...seen].sort()).toEqual([1, 2, 3]);
   });
 
+  it("are the same objects from one collection to the next, as long as they stand", async () => {
+    const { reader, meter } = openProvider();
+    const histogram = meter.createHistogram("h", { advice: { explicitBucketBoundaries: [1, 10] } });
+    const [first, second] = [startSpan(), startSpan()];
+    for (const zone of ["1", "2"]) {
+      histogram.record(0.5, { zone }, first.context);
+      histogram.record(5, { zone }, first.context);
+    }
+    const seen = async () => (await reader.points("h")).map(({ exemplars }) => exemplars ?? []);
+    const before = await seen();
+    histogram.record(6, { zone: "1" }, second.context);
+    histogram.record(7, { zone: "3" });
+    const after = await seen();
+    expect(after.map((exemplars) => exemplars.map(({ value }) => value))).toEqual([[0.5, 6], [0.5, 5], []]);
+    expect(after[0]?.[0]).toBe(before[0]?.[0]);
+    expect(after[1]).toBe(before[1]);
+    expect(before.map((exemplars) => exemplars.map(({ value }) => value))).toEqual([
+      [0.5, 5],
+      [0.5, 5],
+    ]);
+  });
+
+  it("stay with their series, however many there are and whichever are removed", async () => {
+    const { reader, meter } = openProvider();
+    const counter = meter.createCounter("c");
+    const spans = Array.from({ length: 1200 }, startSpan);
+    for (const [index, { context }] of spans.entries()) counter.add(index, { index }, context);
+    for (let index = 0; index < 1200; index += 3) counter.remove({ index });
+    for (let index = 2000; index < 2100; index++) counter.add(1, { index });
+    for (const { attributes, exemplars } of await reader.points("c")) {
+      const index = attributes["index"] as number;
+      expect(exemplars?.map(({ value, spanId }) => [value, spanId])).toEqual(
+        index >= 2000 ? undefined : [[index, spans[index]?.span.spanContext().spanId]],
+      );
+    }
+  });
+
   it("are forgotten with their interval and with their series", async () => {
     const reader = new ManualReader(AggregationTemporality.DELTA);
     const { meter } = openProvider({ readers: [reader] });

@@ -45,32 +45,52 @@ export interface ExemplarStoreOptions {
   readonly random?: () => number;
 }
 
-type Taken = { -readonly [K in keyof Exemplar]: Exemplar[K] };
+/** Where a measurement was made; empty ids outside any span. */
+type Origin = Pick<SpanContext, "traceId" | "spanId">;
 
-interface Reservoir {
-  /** Histograms: by bucket, with holes. Others: the sample. */
-  readonly taken: (Taken | undefined)[];
-  /** Measurements offered since the last snapshot. */
-  offered: number;
+const nowhere: Origin = { traceId: "", spanId: "" };
+
+/** Places that a page has room for, all rows together: large enough for its own cost not to matter. */
+const placesPerPage = 512;
+
+/** The places of some rows. A place is `row * places + place`. */
+interface Page {
+  /** Value and time of each place. */
+  readonly numbers: Float64Array;
+  /** Undefined where nothing was taken. */
+  readonly origins: (Origin | undefined)[];
+  /** What series have not of their measurements' attributes; there is none before the first. */
+  filtered: Attributes[] | undefined;
+  /** By row: measurements offered since the last snapshot, for reservoirs that take a sample. */
+  readonly offered: Float64Array;
+  /** By row: 1 where something was taken since the last snapshot. */
+  readonly changed: Uint8Array;
+  /** By row, and by place: what the last snapshot showed, which the next one shows again where it still stands. */
+  readonly shown: (readonly Exemplar[] | undefined)[];
+  made: (Exemplar | undefined)[] | undefined;
 }
 
 /**
- * The exemplars of one stream, in aligned histogram buckets or as a simple fixed-size sample. Rows without one cost nothing but a place
- * in an array.
+ * The exemplars of one stream, in aligned histogram buckets or as a simple fixed-size sample. They are in columns: what takes them is on the
+ * way of every measurement in a sampled span, and mostly waits for memory. Rows far from any with an exemplar cost nothing.
  */
 export class ExemplarStore {
   readonly #always: boolean;
   readonly #aligned: boolean;
   readonly #places: number;
+  readonly #shift: number;
+  readonly #mask: number;
   readonly #now: () => number;
   readonly #random: () => number;
-  readonly #reservoirs: (Reservoir | undefined)[] = [];
+  readonly #pages: (Page | undefined)[] = [];
   #marked: Span | undefined;
 
   constructor({ filter, reservoir, now, random = Math.random }: ExemplarStoreOptions) {
     this.#always = filter === "always_on";
     this.#aligned = "buckets" in reservoir;
     this.#places = "buckets" in reservoir ? reservoir.buckets : reservoir.size;
+    this.#shift = Math.floor(Math.log2(Math.max(1, placesPerPage / this.#places)));
+    this.#mask = (1 << this.#shift) - 1;
     this.#now = now;
     this.#random = random;
   }
@@ -84,31 +104,27 @@ export class ExemplarStore {
 
   /**
    * Takes a measurement that `wants` let pass, or not, as the reservoir has it. `bucket` is where a histogram counted it, 0 elsewhere;
-   * `removed` the attributes that its series does not have. Not an object: it is on the way of every measurement in a sampled span.
+   * `removed` the attributes that its series does not have. Not an object, since that would have to be made each time.
    */
   offer(row: number, bucket: number, value: number, from: Context | undefined, removed: Attributes): void {
-    const reservoir = this.#reservoir(row);
+    const page = this.#pages[row >> this.#shift] ?? this.#openPage(row >> this.#shift);
+    const rowOfPage = row & this.#mask;
     let place = bucket;
     if (!this.#aligned) {
-      const seen = reservoir.offered++;
+      const seen = page.offered[rowOfPage]!++;
       // Algorithm R: every measurement of the round is equally likely to be in the sample at its end.
       place = seen < this.#places ? seen : Math.floor(this.#random() * (seen + 1));
       if (place >= this.#places) return;
     }
+    const at = rowOfPage * this.#places + place;
     const span = findSampledSpan(from) ?? anySpan(from);
-    const spanContext = span?.spanContext();
-    const traceId = spanContext?.traceId ?? "";
-    const spanId = spanContext?.spanId ?? "";
-    const taken = reservoir.taken[place];
-    if (taken === undefined) {
-      reservoir.taken[place] = { value, timeMs: this.#now(), traceId, spanId, filteredAttributes: removed };
-    } else {
-      // Writing over the old one is much cheaper than a new object in an old array, and snapshots copy anyway.
-      taken.value = value;
-      taken.timeMs = this.#now();
-      taken.traceId = traceId;
-      taken.spanId = spanId;
-      taken.filteredAttributes = removed;
+    page.numbers[2 * at] = value;
+    page.numbers[2 * at + 1] = this.#now();
+    page.origins[at] = span === undefined ? nowhere : span.spanContext();
+    page.changed[rowOfPage] = 1;
+    if (removed !== noAttributes || page.filtered !== undefined) {
+      page.filtered ??= new Array<Attributes>(page.origins.length).fill(noAttributes);
+      page.filtered[at] = removed;
     }
     if (span !== undefined && span !== this.#marked) {
       this.#marked = span;
@@ -116,33 +132,81 @@ export class ExemplarStore {
     }
   }
 
-  /** A copy for a snapshot of `rows` rows, or undefined when there is none at all. Starts the next round of the reservoirs. */
+  /** What there is in `rows` rows, or undefined when there is none at all. Starts the next round of the reservoirs. */
   snapshot(rows: number): readonly (readonly Exemplar[] | undefined)[] | undefined {
-    if (this.#reservoirs.length === 0) return undefined;
-    const copies = new Array<readonly Exemplar[] | undefined>(rows).fill(undefined);
-    for (let row = 0; row < this.#reservoirs.length && row < rows; row++) {
-      const reservoir = this.#reservoirs[row];
-      if (reservoir === undefined) continue;
-      reservoir.offered = 0;
-      copies[row] = reservoir.taken.filter((exemplar) => exemplar !== undefined).map((exemplar) => ({ ...exemplar }));
+    if (this.#pages.length === 0) return undefined;
+    const all = new Array<readonly Exemplar[] | undefined>(rows).fill(undefined);
+    for (let index = 0; index < this.#pages.length; index++) {
+      const page = this.#pages[index];
+      if (page === undefined) continue;
+      page.offered.fill(0);
+      for (let rowOfPage = 0; rowOfPage <= this.#mask; rowOfPage++) {
+        if (page.changed[rowOfPage] === 1) page.shown[rowOfPage] = this.#show(page, rowOfPage);
+        if (page.shown[rowOfPage] !== undefined) all[(index << this.#shift) + rowOfPage] = page.shown[rowOfPage];
+      }
+      page.changed.fill(0);
     }
-    return copies;
+    return all;
   }
 
   /** Forgets those of a row that was removed or started anew. */
   clear(row: number): void {
-    if (row < this.#reservoirs.length) this.#reservoirs[row] = undefined;
+    const page = this.#pages[row >> this.#shift];
+    if (page === undefined) return;
+    const rowOfPage = row & this.#mask;
+    page.offered[rowOfPage] = 0;
+    if (page.changed[rowOfPage] === 0 && page.shown[rowOfPage] === undefined) return;
+    page.changed[rowOfPage] = 0;
+    page.shown[rowOfPage] = undefined;
+    page.origins.fill(undefined, rowOfPage * this.#places, (rowOfPage + 1) * this.#places);
+    page.made?.fill(undefined, rowOfPage * this.#places, (rowOfPage + 1) * this.#places);
   }
 
-  #reservoir(row: number): Reservoir {
-    const known = this.#reservoirs[row];
-    if (known !== undefined) return known;
+  #openPage(index: number): Page {
     // Without holes, which would make every access slower.
-    while (this.#reservoirs.length <= row) this.#reservoirs.push(undefined);
-    const reservoir = { taken: new Array<undefined>(this.#places).fill(undefined), offered: 0 };
-    this.#reservoirs[row] = reservoir;
-    return reservoir;
+    while (this.#pages.length <= index) this.#pages.push(undefined);
+    const rows = this.#mask + 1;
+    const places = rows * this.#places;
+    return (this.#pages[index] = {
+      numbers: new Float64Array(2 * places),
+      origins: new Array<undefined>(places).fill(undefined),
+      filtered: undefined,
+      offered: new Float64Array(this.#aligned ? 0 : rows),
+      changed: new Uint8Array(rows),
+      shown: new Array<undefined>(rows).fill(undefined),
+      made: undefined,
+    });
   }
+
+  #show(page: Page, rowOfPage: number): readonly Exemplar[] {
+    const { numbers, origins, filtered } = page;
+    const made = (page.made ??= new Array<undefined>(origins.length).fill(undefined));
+    const shown: Exemplar[] = [];
+    for (let at = rowOfPage * this.#places; at < (rowOfPage + 1) * this.#places; at++) {
+      const origin = origins[at];
+      if (origin === undefined) continue;
+      const exemplar: Exemplar = {
+        value: numbers[2 * at]!,
+        timeMs: numbers[2 * at + 1]!,
+        traceId: origin.traceId,
+        spanId: origin.spanId,
+        filteredAttributes: filtered?.[at] ?? noAttributes,
+      };
+      const known = made[at];
+      shown.push(known !== undefined && sameExemplar(known, exemplar) ? known : (made[at] = exemplar));
+    }
+    return shown;
+  }
+}
+
+function sameExemplar(a: Exemplar, b: Exemplar): boolean {
+  return (
+    a.spanId === b.spanId &&
+    a.timeMs === b.timeMs &&
+    Object.is(a.value, b.value) &&
+    a.traceId === b.traceId &&
+    a.filteredAttributes === b.filteredAttributes
+  );
 }
 
 function anySpan(from: Context | undefined): Span | undefined {

@@ -43,7 +43,10 @@ interface StreamBase {
   readonly attributes: readonly (Attributes | undefined)[];
   /** Milliseconds since the Unix epoch, per row. */
   readonly startTimesMs: ArrayLike<number>;
-  /** Per row, oldest first for scalars, by bucket for histograms; undefined where a row, or the whole stream, has none. */
+  /**
+   * Per row, by bucket for histograms; undefined where a row, or the whole stream, has none. An exemplar that still stands is the identical
+   * object in the next snapshot, and so is a row's array when all of them do: keys for caches.
+   */
   readonly exemplars: readonly (readonly Exemplar[] | undefined)[] | undefined;
 }
 
