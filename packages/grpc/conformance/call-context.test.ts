@@ -173,15 +173,16 @@ describe("createClientInterceptor and createServerInterceptor", () => {
     const found: (string | undefined)[] = [];
     let open: boolean | undefined;
     const telemetry = createTestTelemetry();
+    const record = (_seconds: number, at?: Context): void => {
+      const span = at && trace.getSpan(at);
+      found.push(span?.spanContext().spanId);
+      open = span?.isRecording();
+    };
     const recorder = {
-      record(_seconds: number, _labels: unknown, at?: Context) {
-        const span = at && trace.getSpan(at);
-        found.push(span?.spanContext().spanId);
-        open = span?.isRecording();
-      },
+      record: (seconds: number, _labels: unknown, at?: Context) => record(seconds, at),
       start: () => {},
       remove: () => 0,
-      bind: () => ({ record: () => {} }),
+      bind: () => ({ record }),
     };
     const server = createServerInterceptor({
       ...telemetry,

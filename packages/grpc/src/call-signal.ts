@@ -9,12 +9,16 @@ export interface ServerCall {
   once(event: "cancelled", listener: () => void): unknown;
 }
 
-// Interceptors and handlers see different objects for one call; the metrics recorder is the one they share.
-const answered = new WeakSet<object>();
+/** Interceptors and handlers see different objects for one call; the metrics recorder, which bears this mark, is the one they share. */
+const answered = Symbol("answered");
 
 /** Remembers that the handler has given its status. */
 export function markAnswered(call: Pick<ServerCall, "getMetricsRecorder">): void {
-  answered.add(call.getMetricsRecorder());
+  (call.getMetricsRecorder() as { [answered]?: boolean })[answered] = true;
+}
+
+function isAnswered(call: Pick<ServerCall, "getMetricsRecorder">): boolean {
+  return (call.getMetricsRecorder() as { [answered]?: boolean })[answered] === true;
 }
 
 /**
@@ -26,7 +30,7 @@ export function callSignal(call: ServerCall): AbortSignal {
   const controller = new AbortController();
   const timeoutMs = remainingMs(call);
   const abort = (): void => {
-    if (answered.has(call.getMetricsRecorder())) return;
+    if (isAnswered(call)) return;
     controller.abort(
       isDeadline(call.getDeadline(), timeoutMs)
         ? new GrpcError("deadline_exceeded", "the deadline of the call has passed", { grpcCode: "DEADLINE_EXCEEDED" })

@@ -1,9 +1,9 @@
 import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import type { Attributes, Context, TextMapPropagator, TracerProvider } from "@opentelemetry/api";
+import type { Attributes, Context, Span, TextMapPropagator, Tracer, TracerProvider } from "@opentelemetry/api";
 import { describeError, silentLogger } from "@almanac/core";
 import type { Logger } from "@almanac/core";
 import type { GrpcCode, stack } from "@almanac/catalog";
-import type { Instruments } from "@almanac/metrics";
+import type { BoundRecorder, Instruments } from "@almanac/metrics";
 import { parseTarget } from "./target.ts";
 
 /** Where spans and measurements of calls go. A `Telemetry` fits. */
@@ -29,34 +29,28 @@ export interface CallRecord {
 
 /** The hooks both interceptors offer. */
 export interface CallHooks {
-  /** Shown name, `package.Service/Method`, of a path such as `/provider.v1.Provider/Create`. Default: the path's own. */
+  /**
+   * Shown name, `package.Service/Method`, of a path such as `/provider.v1.Provider/Create`. Asked once per path. Default: the path's own.
+   */
   methodName?(path: string): string;
   /** Called once per call, after it was recorded, inside the span's context. */
   onCall?(call: CallRecord): void;
 }
 
-/** A method under its full, shown name and that name's halves. */
-interface MethodName {
+/** What calls of one method have in common. */
+export interface Method {
+  /** Under its shown name, and that name's halves. */
   readonly full: string;
   readonly service: string;
   readonly method: string;
+  /** Where durations of calls go that ended with this code; filled as codes occur. */
+  readonly durations: Map<GrpcCode, BoundRecorder>;
+  /** Of spans by the server's target or authority; filled as they occur. */
+  readonly attributes: Map<string, Readonly<Attributes>>;
 }
 
-/** A call under observation. */
-export interface ObservedCall {
-  /** The parent context with the call's span in it. */
-  readonly context: Context;
-  readonly ended: boolean;
-  /** Records the measurement, ends the span, tells `onCall`. Only the first time; never throws. */
-  end(code: GrpcCode, details: string): void;
-}
-
-interface CallObserver {
-  name(path: string): MethodName;
-  start(name: MethodName, parent: Context, attributes: Attributes): ObservedCall;
-  /** Runs a hook the caller gave; what it throws is logged and replaced by `fallback`. */
-  guard<T>(hook: string, fallback: T, run: () => T): T;
-}
+const maxRemembered = 1_000;
+const maxKeyLength = 255;
 
 // Of the other codes a server says that the caller did wrong (OpenTelemetry semantic conventions 1.45.0, gRPC server span).
 const serverFaults: ReadonlySet<GrpcCode> = new Set([
@@ -73,75 +67,140 @@ const serverFaults: ReadonlySet<GrpcCode> = new Set([
  * error follow the RPC part of the OpenTelemetry semantic conventions 1.45.0 (release candidate): `rpc.method` is the full name,
  * for a client every status but OK is an error, for a server those that are its own fault.
  */
-export function createCallObserver(
-  side: "client" | "server",
-  telemetry: GrpcTelemetry,
-  hooks: CallHooks,
-): CallObserver {
-  const { logger = silentLogger } = telemetry;
-  const tracer = telemetry.tracerProvider.getTracer("@almanac/grpc");
-  const client = side === "client";
-  const durations = telemetry.stack[client ? "rpc_client_call_duration_seconds" : "rpc_server_call_duration_seconds"];
+export class CallObserver {
+  readonly propagator: TextMapPropagator;
+  readonly #client: boolean;
+  readonly #logger: Logger;
+  readonly #tracer: Tracer;
+  readonly #durations: GrpcTelemetry["stack"]["rpc_client_call_duration_seconds"];
+  readonly #hooks: CallHooks;
+  readonly #methods = new Map<string, Method>();
 
-  function guard<T>(hook: string, fallback: T, run: () => T): T {
+  constructor(side: "client" | "server", telemetry: GrpcTelemetry, hooks: CallHooks) {
+    const { logger = silentLogger, tracerProvider, propagator, stack } = telemetry;
+    this.#client = side === "client";
+    this.#logger = logger;
+    this.#hooks = hooks;
+    this.#tracer = tracerProvider.getTracer("@almanac/grpc");
+    this.#durations = stack[this.#client ? "rpc_client_call_duration_seconds" : "rpc_server_call_duration_seconds"];
+    this.propagator = propagator;
+  }
+
+  method(path: string): Method {
+    const known = this.#methods.get(path);
+    if (known !== undefined) return known;
+    const name = this.guard("methodName", path, () => this.#hooks.methodName?.(path) ?? path);
+    const full = name.startsWith("/") ? name.slice(1) : name;
+    const slash = full.lastIndexOf("/");
+    return remember(this.#methods, path, {
+      full,
+      service: slash < 0 ? "" : full.slice(0, slash),
+      method: full.slice(slash + 1),
+      durations: new Map(),
+      attributes: new Map(),
+    });
+  }
+
+  /** `attributes` are the span's, those of the method among them. */
+  start(method: Method, parent: Context, attributes: Attributes): ObservedCall {
+    const kind = this.#client ? SpanKind.CLIENT : SpanKind.SERVER;
+    return new ObservedCall(this, method, parent, this.#tracer.startSpan(method.full, { kind, attributes }, parent));
+  }
+
+  isFailure(code: GrpcCode): boolean {
+    return this.#client ? code !== "OK" : serverFaults.has(code);
+  }
+
+  record(method: Method, code: GrpcCode, durationSeconds: number, at: Context): void {
+    let durations = method.durations.get(code);
+    if (durations === undefined) {
+      const labels = { rpc_method: method.full, rpc_system_name: "grpc", rpc_status_code: code } as const;
+      durations = this.#durations.bind(this.isFailure(code) ? { ...labels, error_type: code } : labels);
+      method.durations.set(code, durations);
+    }
+    durations.record(durationSeconds, at);
+  }
+
+  tell({ service, method }: Method, code: GrpcCode, durationSeconds: number, at: Context): void {
+    if (this.#hooks.onCall === undefined) return;
+    context.with(at, () => {
+      this.guard("onCall", undefined, () => this.#hooks.onCall?.({ service, method, code, durationSeconds }));
+    });
+  }
+
+  /** Runs a hook the caller gave; what it throws is logged and replaced by `fallback`. */
+  guard<T>(hook: string, fallback: T, run: () => T): T {
     try {
       return run();
     } catch (error) {
-      logger.error("A hook of the gRPC interceptor threw", { hook, error: describeError(error) });
+      this.report(hook, error);
       return fallback;
     }
   }
 
-  return {
-    guard,
-    name: (path) => splitName(guard("methodName", path, () => hooks.methodName?.(path) ?? path)),
-    start(name, parent, attributes) {
-      const startedAt = performance.now();
-      const span = tracer.startSpan(
-        name.full,
-        {
-          kind: client ? SpanKind.CLIENT : SpanKind.SERVER,
-          attributes: { "rpc.system.name": "grpc", "rpc.method": name.full, ...attributes },
-        },
-        parent,
-      );
-      const spanContext = trace.setSpan(parent, span);
-      let ended = false;
-      return {
-        context: spanContext,
-        get ended() {
-          return ended;
-        },
-        end(code, details) {
-          if (ended) return;
-          ended = true;
-          const durationSeconds = (performance.now() - startedAt) / 1000;
-          const failed = client ? code !== "OK" : serverFaults.has(code);
-          span.setAttribute("rpc.response.status_code", code);
-          if (failed) {
-            span.setAttribute("error.type", code);
-            span.setStatus({ code: SpanStatusCode.ERROR, message: details });
-          }
-          // Inside the span's context and before its end: that is where an exemplar looks for its trace.
-          const labels = { rpc_method: name.full, rpc_system_name: "grpc", rpc_status_code: code } as const;
-          durations.record(durationSeconds, failed ? { ...labels, error_type: code } : labels, spanContext);
-          const record = { service: name.service, method: name.method, code, durationSeconds };
-          context.with(spanContext, () => guard("onCall", undefined, () => hooks.onCall?.(record)));
-          span.end();
-        },
-      };
-    },
-  };
+  /** Logs what a hook threw. */
+  report(hook: string, error: unknown): void {
+    this.#logger.error("A hook of the gRPC interceptor threw", { hook, error: describeError(error) });
+  }
 }
 
-function splitName(path: string): MethodName {
-  const full = path.startsWith("/") ? path.slice(1) : path;
-  const slash = full.lastIndexOf("/");
-  return { full, service: slash < 0 ? "" : full.slice(0, slash), method: full.slice(slash + 1) };
+/** A call under observation. */
+export class ObservedCall {
+  /** The parent context with the call's span in it. */
+  readonly context: Context;
+  readonly #observer: CallObserver;
+  readonly #method: Method;
+  readonly #span: Span;
+  readonly #startedAt = performance.now();
+  #ended = false;
+
+  constructor(observer: CallObserver, method: Method, parent: Context, span: Span) {
+    this.#observer = observer;
+    this.#method = method;
+    this.#span = span;
+    this.context = trace.setSpan(parent, span);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Records the measurement, ends the span, tells `onCall`. Only the first time; never throws. */
+  end(code: GrpcCode, details: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const durationSeconds = (performance.now() - this.#startedAt) / 1000;
+    const span = this.#span;
+    span.setAttribute("rpc.response.status_code", code);
+    if (this.#observer.isFailure(code)) {
+      span.setAttribute("error.type", code);
+      span.setStatus({ code: SpanStatusCode.ERROR, message: details });
+    }
+    // Inside the span's context and before its end: that is where an exemplar looks for its trace.
+    this.#observer.record(this.#method, code, durationSeconds, this.context);
+    this.#observer.tell(this.#method, code, durationSeconds, this.context);
+    span.end();
+  }
 }
 
-/** `server.address` and `server.port` of a channel target or an authority. */
-export function serverAttributes(target: string): Attributes {
+/** Attributes of every span of a method. */
+export function methodAttributes({ full }: Method): Attributes {
+  return { "rpc.system.name": "grpc", "rpc.method": full };
+}
+
+/** The same, and what a server's target or authority says about it. Not to be changed: later calls get the same object. */
+export function targetAttributes(method: Method, target: string): Readonly<Attributes> {
+  const known = method.attributes.get(target);
+  if (known !== undefined) return known;
   const { host, port } = parseTarget(target);
-  return { "server.address": host, ...(port === undefined ? {} : { "server.port": port }) };
+  const attributes = { ...methodAttributes(method), "server.address": host };
+  return remember(method.attributes, target, port === undefined ? attributes : { ...attributes, "server.port": port });
+}
+
+/** Puts it into a cache, which is emptied when it is full: so many are not a program's own, but what others make up. */
+function remember<T>(cache: Map<string, T>, key: string, value: T): T {
+  if (key.length > maxKeyLength) return value;
+  if (cache.size >= maxRemembered) cache.clear();
+  cache.set(key, value);
+  return value;
 }

@@ -1,10 +1,10 @@
-import { ResponderBuilder, ServerInterceptingCall, ServerListenerBuilder } from "@grpc/grpc-js";
+import { ServerInterceptingCall } from "@grpc/grpc-js";
 import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
 import { context, ROOT_CONTEXT } from "@opentelemetry/api";
-import type { Attributes, TextMapGetter } from "@opentelemetry/api";
+import type { Attributes, Context, TextMapGetter } from "@opentelemetry/api";
 import { isDeadline, markAnswered, remainingMs } from "./call-signal.ts";
-import { createCallObserver, serverAttributes } from "./call-telemetry.ts";
-import type { CallHooks, GrpcTelemetry, ObservedCall } from "./call-telemetry.ts";
+import { CallObserver, methodAttributes, targetAttributes } from "./call-telemetry.ts";
+import type { CallHooks, GrpcTelemetry, Method, ObservedCall } from "./call-telemetry.ts";
 import { grpcCodeName } from "./grpc-code.ts";
 import { canAnswer, sentStatus } from "./server-stream.ts";
 
@@ -16,8 +16,11 @@ export interface ServerInterceptorOptions extends CallHooks {
 const getter: TextMapGetter<Metadata> = {
   keys: (metadata) => Object.keys(metadata.getMap()),
   get(metadata, key) {
-    const values = metadata.get(key).filter((value) => typeof value === "string");
-    return values.length > 1 ? values : values[0];
+    const values = metadata.get(key);
+    const [first] = values;
+    if (values.length <= 1) return typeof first === "string" ? first : undefined;
+    const texts = values.filter((value) => typeof value === "string");
+    return texts.length > 1 ? texts : texts[0];
   },
 };
 
@@ -31,97 +34,138 @@ export function createServerInterceptor(
   telemetry: GrpcTelemetry,
   options: ServerInterceptorOptions = {},
 ): ServerInterceptor {
-  const observer = createCallObserver("server", telemetry, options);
+  const observer = new CallObserver("server", telemetry, options);
 
-  return ({ path }, call) => {
-    if (observer.guard("ignore", false, () => options.ignore?.(path) ?? false)) return new ServerInterceptingCall(call);
-    const timeoutMs = remainingMs(call);
-    let observed: ObservedCall | undefined;
-
-    const start = (metadata: Metadata | undefined): ObservedCall => {
-      const parent =
-        metadata === undefined
-          ? ROOT_CONTEXT
-          : observer.guard("propagator", ROOT_CONTEXT, () =>
-              telemetry.propagator.extract(ROOT_CONTEXT, metadata, getter),
-            );
-      return observer.start(observer.name(path), parent, attributesOf(call));
-    };
-    const endUnanswered = (): void => {
-      observed ??= start(undefined);
-      if (observed.ended) return;
-      const sent = sentStatus(call);
-      if (sent !== undefined) observed.end(sent.code, sent.details);
-      else if (isDeadline(call.getDeadline(), timeoutMs)) observed.end("DEADLINE_EXCEEDED", "Deadline exceeded");
-      else observed.end("CANCELLED", "Cancelled by the client, or the connection was lost");
-    };
-    const inContext = (run: () => void): void => context.with(observed?.context ?? ROOT_CONTEXT, run);
-
-    const responder = new ResponderBuilder()
-      .withStart((next) => {
-        const listener = new ServerListenerBuilder()
-          .withOnReceiveMetadata((metadata, nextMetadata) => {
-            observed ??= start(metadata);
-            inContext(() => nextMetadata(metadata));
-          })
-          .withOnReceiveMessage((message: unknown, nextMessage) => inContext(() => nextMessage(message)))
-          .withOnReceiveHalfClose((nextHalfClose) => inContext(nextHalfClose))
-          .withOnCancel(endUnanswered)
-          .build();
-        next(listener);
-        // grpc-js starts nothing and reports nothing for a stream that was reset before it could.
-        if (observed === undefined && !canAnswer(call)) endUnanswered();
-      })
-      .withSendStatus((status, next) => {
-        // An answer that reaches nobody is not how this call ended; the cancel about to be reported is.
-        if (canAnswer(call)) {
-          markAnswered(call);
-          (observed ??= start(undefined)).end(grpcCodeName(status.code), status.details);
-        }
-        next(status);
-      })
-      .build();
-    return new ContextCall(call, responder, inContext);
+  return (method, call) => {
+    const { path } = method;
+    if (options.ignore !== undefined && observer.guard("ignore", false, () => options.ignore?.(path) ?? false)) {
+      return new ServerInterceptingCall(call);
+    }
+    return new ObservedServerCall(call, observer, method);
   };
 }
 
+type MethodDefinition = Parameters<ServerInterceptor>[0];
 type Listener = Parameters<ServerInterceptingCall["start"]>[0];
-type Responder = ReturnType<ResponderBuilder["build"]>;
+type Status = Parameters<ServerInterceptingCall["sendStatus"]>[0];
 
-/** Brings the handler's context to the two callbacks that listeners and responders do not pass through. */
-class ContextCall extends ServerInterceptingCall {
-  readonly #inContext: (run: () => void) => void;
+/**
+ * The call and the listener of what arrives at once: calls come so often that what the builders of grpc-js allocate for each (a dozen
+ * objects and functions, and queues for interceptors that wait) would cost more than observing it.
+ */
+class ObservedServerCall extends ServerInterceptingCall {
+  readonly #next: ServerInterceptingCallInterface;
+  readonly #observer: CallObserver;
+  readonly #definition: MethodDefinition;
+  readonly #timeoutMs: number;
+  #observed: ObservedCall | undefined;
+  #listener: Listener | undefined;
+  #cancelled = false;
 
-  constructor(call: ServerInterceptingCallInterface, responder: Responder, inContext: (run: () => void) => void) {
-    super(call, responder);
-    this.#inContext = inContext;
+  constructor(next: ServerInterceptingCallInterface, observer: CallObserver, definition: MethodDefinition) {
+    super(next);
+    this.#next = next;
+    this.#observer = observer;
+    this.#definition = definition;
+    this.#timeoutMs = remainingMs(next);
   }
 
   override start(listener: Listener): void {
-    super.start({
-      onReceiveMetadata: (metadata) => listener.onReceiveMetadata(metadata),
-      onReceiveMessage: (message: unknown) => listener.onReceiveMessage(message),
-      onReceiveHalfClose: () => listener.onReceiveHalfClose(),
-      onCancel: () => this.#inContext(() => listener.onCancel()),
-    });
+    this.#listener = listener;
+    this.#next.start(this);
+    // grpc-js starts nothing and reports nothing for a stream that was reset before it could.
+    if (this.#observed === undefined && !canAnswer(this.#next)) this.#endUnanswered();
+  }
+
+  // A handler is called when the request is complete, or as soon as it begins where it is a stream; only then somebody looks at the
+  // context. Entering it at each step would cost as much as the span.
+
+  onReceiveMetadata(metadata: Metadata): void {
+    if (this.#cancelled) return;
+    const observed = (this.#observed ??= this.#observe(metadata));
+    const listener = this.#listener as Listener;
+    if (!this.#definition.requestStream) listener.onReceiveMetadata(metadata);
+    else context.with(observed.context, () => listener.onReceiveMetadata(metadata));
+  }
+
+  onReceiveMessage(message: unknown): void {
+    if (this.#cancelled) return;
+    const listener = this.#listener as Listener;
+    if (!this.#definition.requestStream) listener.onReceiveMessage(message);
+    else context.with(this.#context, () => listener.onReceiveMessage(message));
+  }
+
+  onReceiveHalfClose(): void {
+    if (this.#cancelled) return;
+    const listener = this.#listener as Listener;
+    context.with(this.#context, () => listener.onReceiveHalfClose());
+  }
+
+  onCancel(): void {
+    this.#cancelled = true;
+    const listener = this.#listener as Listener;
+    // grpc-js reports every call as cancelled in the end; one that was answered has left its context by then.
+    if (this.#observed?.ended === true) {
+      listener.onCancel();
+      return;
+    }
+    this.#endUnanswered();
+    context.with(this.#context, () => listener.onCancel());
+  }
+
+  override sendMetadata(metadata: Metadata): void {
+    this.#next.sendMetadata(metadata);
   }
 
   override sendMessage(message: unknown, callback: () => void): void {
-    super.sendMessage(message, () => this.#inContext(callback));
+    const at = this.#context;
+    this.#next.sendMessage(message, this.#definition.responseStream ? () => void context.with(at, callback) : callback);
+  }
+
+  override sendStatus(status: Status): void {
+    // An answer that reaches nobody is not how this call ended; the cancel about to be reported is.
+    if (canAnswer(this.#next)) {
+      markAnswered(this.#next);
+      (this.#observed ??= this.#observe(undefined)).end(grpcCodeName(status.code), status.details);
+    }
+    this.#next.sendStatus(status);
+  }
+
+  get #context(): Context {
+    return this.#observed?.context ?? ROOT_CONTEXT;
+  }
+
+  #observe(metadata: Metadata | undefined): ObservedCall {
+    let parent = ROOT_CONTEXT;
+    try {
+      if (metadata !== undefined) parent = this.#observer.propagator.extract(ROOT_CONTEXT, metadata, getter);
+    } catch (error) {
+      this.#observer.report("propagator", error);
+    }
+    const method = this.#observer.method(this.#definition.path);
+    return this.#observer.start(method, parent, attributesOf(method, this.#next));
+  }
+
+  #endUnanswered(): void {
+    const observed = (this.#observed ??= this.#observe(undefined));
+    if (observed.ended) return;
+    const sent = sentStatus(this.#next);
+    if (sent !== undefined) observed.end(sent.code, sent.details);
+    else if (isDeadline(this.#next.getDeadline(), this.#timeoutMs)) {
+      observed.end("DEADLINE_EXCEEDED", "Deadline exceeded");
+    } else observed.end("CANCELLED", "Cancelled by the client, or the connection was lost");
   }
 }
 
-function attributesOf(call: ServerInterceptingCallInterface): Attributes {
+function attributesOf(method: Method, call: ServerInterceptingCallInterface): Attributes {
   const { localAddress, localPort, remoteAddress, remotePort } = call.getConnectionInfo();
   const authority = call.getHost();
-  return {
-    ...(authority
-      ? serverAttributes(authority)
-      : {
-          ...(localAddress === undefined ? {} : { "server.address": localAddress }),
-          ...(localPort === undefined ? {} : { "server.port": localPort }),
-        }),
-    ...(remoteAddress === undefined ? {} : { "client.address": remoteAddress }),
-    ...(remotePort === undefined ? {} : { "client.port": remotePort }),
-  };
+  const attributes = authority ? { ...targetAttributes(method, authority) } : methodAttributes(method);
+  if (!authority) {
+    if (localAddress !== undefined) attributes["server.address"] = localAddress;
+    if (localPort !== undefined) attributes["server.port"] = localPort;
+  }
+  if (remoteAddress !== undefined) attributes["client.address"] = remoteAddress;
+  if (remotePort !== undefined) attributes["client.port"] = remotePort;
+  return attributes;
 }
