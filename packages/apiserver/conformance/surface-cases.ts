@@ -137,6 +137,34 @@ export const surfaceCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: "the metadata of a list is asked for as that of a list",
+    async run({ expect, core, defineWidget }) {
+      const { path } = await defineWidget();
+      for (const collection of [path, `${core}/configmaps`]) {
+        const status = await expect(406, "GET", collection, undefined, as("PartialObjectMetadata"));
+        assert.match(status.message, /^you requested PartialObjectMetadata, but the requested object is a list \(/);
+      }
+    },
+  },
+  {
+    name: "the metadata of an embedded resource keeps what metadata has",
+    async run({ call, defineWidget }) {
+      const { path, widget } = await defineWidget((definition) => {
+        definition.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties.pod = {
+          type: "object",
+          "x-kubernetes-embedded-resource": true,
+          "x-kubernetes-preserve-unknown-fields": true,
+        };
+      });
+      const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "x", labels: { a: "1" } }, any: 1 };
+      const given = { ...pod, metadata: { ...pod.metadata, bogus: 1 } };
+      const { status, body, headers } = await call("POST", path, widget("a", { size: 1, pod: given }));
+      assert.equal(status, 201);
+      assert.deepEqual(body.spec.pod, pod);
+      assert.equal(headers.warning, '299 - "unknown field \\"spec.pod.metadata.bogus\\""');
+    },
+  },
+  {
     name: "YAML goes in and comes out",
     async run({ call, core }) {
       const yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\ndata: { x: '1' }\n";

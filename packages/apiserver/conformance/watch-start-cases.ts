@@ -321,9 +321,11 @@ export const watchStartCases: readonly ConformanceCase[] = [
   {
     name: "a watch from a resourceVersion that has been forgotten says so in its first line",
     forgets: true,
-    async run({ watch, server, core }) {
+    async run({ expect, watch, server, defineWidget }) {
+      const { path, widget } = await defineWidget();
+      await expect(201, "POST", path, widget("a"));
       await server.compact();
-      await using stream = await watch(`${core}/configmaps?watch=true&resourceVersion=1`);
+      await using stream = await watch(`${path}?watch=true&resourceVersion=1`);
       const [line] = await take(stream, 1);
       assert.equal(stream.status, 200);
       assert.equal(line?.type, "ERROR");

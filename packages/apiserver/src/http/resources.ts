@@ -120,6 +120,10 @@ function get(exchange: Exchange, target: Target, representation: Representation)
 
 async function list(exchange: Exchange, target: Target, representation: Representation): Promise<void> {
   exchange.labels.verb = "list";
+  if (representation.as?.kind === "PartialObjectMetadata") {
+    const why = `you requested PartialObjectMetadata, but the requested object is a list (${target.kind.listKind})`;
+    throw new StatusError(406, "NotAcceptable", why);
+  }
   const { context, query, response } = exchange;
   const { kind, version } = target;
   const { entries, revision, continueToken, remaining } = listPage(
@@ -127,8 +131,8 @@ async function list(exchange: Exchange, target: Target, representation: Represen
     kind,
     readListQuery(query, kind, target.namespace),
   );
-  const metadata = listMetadata(kind, { revision, continueToken, remaining });
   const { as, format } = representation;
+  const metadata = listMetadata(kind.custom && as === undefined, { revision, continueToken, remaining });
   const objects = (): JsonObject[] => entries.map((entry) => present(kind, version, entry.object));
   if (as?.kind === "Table") {
     const options = {
@@ -150,14 +154,14 @@ async function list(exchange: Exchange, target: Target, representation: Represen
   await sendPieces(response, pieces(head, entries, target), "application/json");
 }
 
+/** `showsEmpty`: of untyped lists the real server shows the empty token too. */
 function listMetadata(
-  kind: Kind,
+  showsEmpty: boolean,
   { revision, continueToken, remaining }: Pick<ListPage, "revision" | "continueToken" | "remaining">,
 ): JsonObject {
   return {
     resourceVersion: String(revision),
-    // Of untyped lists the real server shows the empty token too.
-    ...(continueToken === undefined && !kind.custom ? {} : { continue: continueToken ?? "" }),
+    ...(continueToken === undefined && !showsEmpty ? {} : { continue: continueToken ?? "" }),
     ...(remaining === undefined ? {} : { remainingItemCount: remaining }),
   };
 }
@@ -297,7 +301,7 @@ async function deleteAll(exchange: Exchange, target: Target, representation: Rep
     deleteObject(context, one, options);
     deleted.push(present(kind, version, entry.object));
   }
-  const metadata = listMetadata(kind, page);
+  const metadata = listMetadata(kind.custom, page);
   send(
     response,
     200,

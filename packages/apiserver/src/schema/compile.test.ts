@@ -116,8 +116,8 @@ describe("CompiledSchema.prune", () => {
     [
       "embedded resources but for their meta fields",
       { spec: { template: { kind: "K", metadata: { x: 1 }, spec: { a: "", b: 1 }, status: {} } } },
-      { spec: { template: { kind: "K", metadata: { x: 1 }, spec: { a: "" } } } },
-      ["spec.template.spec.b", "spec.template.status"],
+      { spec: { template: { kind: "K", metadata: {}, spec: { a: "" } } } },
+      ["spec.template.metadata.x", "spec.template.spec.b", "spec.template.status"],
     ],
     ["objects where scalars belong", { spec: { plain: { x: 1 } } }, { spec: { plain: {} } }, ["spec.plain.x"]],
     [

@@ -1,14 +1,32 @@
 import type { Json, JsonObject } from "./json.ts";
-import { setOwn } from "./json.ts";
+import { isObject, setOwn } from "./json.ts";
 import type { SchemaNode } from "./node.ts";
 import { nodeOfAdditional } from "./node.ts";
 
 const metaFields = new Set(["apiVersion", "kind", "metadata"]);
 
+const objectMetaFields = new Set([
+  "annotations",
+  "creationTimestamp",
+  "deletionGracePeriodSeconds",
+  "deletionTimestamp",
+  "finalizers",
+  "generateName",
+  "generation",
+  "labels",
+  "managedFields",
+  "name",
+  "namespace",
+  "ownerReferences",
+  "resourceVersion",
+  "selfLink",
+  "uid",
+]);
+
 /**
  * `value` without the fields that the schema does not specify; their paths (`spec.list[0].extra`) are appended to `dropped`. At the
- * root of a resource and in embedded ones, apiVersion, kind and metadata stay whatever the schema says. Unchanged parts are shared
- * with the argument.
+ * root of a resource and in embedded ones, apiVersion, kind and metadata stay whatever the schema says; embedded metadata keeps the
+ * fields that metadata has. Unchanged parts are shared with the argument.
  *
  * From apiextensions/v1: "Field pruning".
  */
@@ -49,8 +67,13 @@ function prune(
   let object = value;
   const copied = (): JsonObject => (object === value ? (object = { ...value }) : object);
   for (const [name, member] of Object.entries(value)) {
-    if (isResource && metaFields.has(name)) continue;
     const at = path === "" ? name : `${path}.${name}`;
+    if (isResource && metaFields.has(name)) {
+      // That of the root is read as what it is elsewhere.
+      const metadata = name === "metadata" && path !== "" ? pruneMetadata(member, at, dropped) : member;
+      if (metadata !== member) setOwn(copied(), name, metadata);
+      continue;
+    }
     const property = node?.properties.get(name);
     const isSpecified = property !== undefined || node?.additionalProperties !== undefined;
     if (!isSpecified) {
@@ -64,4 +87,12 @@ function prune(
     if (pruned !== member) setOwn(copied(), name, pruned);
   }
   return object;
+}
+
+function pruneMetadata(metadata: Json, path: string, dropped: string[]): Json {
+  if (!isObject(metadata)) return metadata;
+  const unknown = Object.keys(metadata).filter((name) => !objectMetaFields.has(name));
+  if (unknown.length === 0) return metadata;
+  dropped.push(...unknown.map((name) => `${path}.${name}`));
+  return Object.fromEntries(Object.entries(metadata).filter(([name]) => objectMetaFields.has(name)));
 }
