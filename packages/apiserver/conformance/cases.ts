@@ -12,6 +12,7 @@ import { patchErrorCases } from "./patch-error-cases.ts";
 import { patchCases } from "./patch-cases.ts";
 import { validationCases } from "./validation-cases.ts";
 import { builtinCases } from "./builtin-cases.ts";
+import { garbageCases } from "./garbage-cases.ts";
 import { surfaceCases } from "./surface-cases.ts";
 import { watchStartCases } from "./watch-start-cases.ts";
 import { watchCases } from "./watch-cases.ts";
@@ -25,6 +26,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...applyCases,
   ...ownershipCases,
   ...deletionCases,
+  ...garbageCases,
   ...collectionCases,
   ...builtinCases,
   ...surfaceCases,
