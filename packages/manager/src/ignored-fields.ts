@@ -76,7 +76,7 @@ export function ignoredMachineFields({ spec }: VirtualMachine, sources: MachineS
 
 /** The same of a Provider. */
 export function ignoredProviderFields({ metadata, spec }: Provider): string[] {
-  const paths = present(spec, ["connectionPooling", "defaults.network", "defaults.resourcePool"]);
+  const paths = present(spec, ["defaults.network", "defaults.resourcePool"]);
   const { namespace } = spec.credentialSecretRef;
   // A pod mounts Secrets of its own namespace only.
   if (namespace !== undefined && namespace !== metadata.namespace) paths.push("credentialSecretRef.namespace");

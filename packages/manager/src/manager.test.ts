@@ -554,10 +554,10 @@ describe("startManager", () => {
     expect(await world.samples("virtrigaud_errors_total")).toEqual({ "Unsupported manager": 2 });
     expect(world.api.store.get("deployments.apps", "default", "virtrigaud-provider-default-strange")).toBeUndefined();
 
-    await world.addProvider("lab", { connectionPooling: { maxConnections: 2 } });
+    await world.addProvider("lab", { defaults: { network: "dmz" } });
     await world.addMachine("web", { importedDisk: { diskID: "disk-7" } });
     expect(condition(await untilReady(world, "web"), "FieldsIgnored")?.message).toBe("spec.importedDisk");
-    expect(condition(world.provider("lab"), "FieldsIgnored")?.message).toBe("spec.connectionPooling");
+    expect(condition(world.provider("lab"), "FieldsIgnored")?.message).toBe("spec.defaults.network");
   });
 
   it("reconciles only while it holds the Lease", async () => {

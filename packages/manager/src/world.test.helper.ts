@@ -250,9 +250,20 @@ export function eventsOf(world: World, name: string): EventRead[] {
   return all.filter(({ involvedObject }) => involvedObject.name === name);
 }
 
-/** Passes bytes on to the API server until it is cut: then every connection breaks, and none is taken. */
-export async function startProxy(port: number): Promise<{ readonly url: string; cut(): void }> {
+export interface Proxy {
+  readonly url: string;
+  /** `host:port`. */
+  readonly address: string;
+  /** Connections that it has now, and the most that it ever had. */
+  readonly open: number;
+  readonly most: number;
+  cut(): void;
+}
+
+/** Passes bytes on to a port until it is cut: then every connection breaks, and none is taken. */
+export async function startProxy(port: number): Promise<Proxy> {
   const sockets = new Set<Socket>();
+  let most = 0;
   const server = createServer((near) => {
     const far = connect(port, "127.0.0.1");
     for (const [socket, other] of [
@@ -264,6 +275,7 @@ export async function startProxy(port: number): Promise<{ readonly url: string; 
       socket.on("error", () => other.destroy());
       socket.on("close", () => void (sockets.delete(socket), other.destroy()));
     }
+    most = Math.max(most, sockets.size / 2);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const cut = (): void => {
@@ -271,5 +283,16 @@ export async function startProxy(port: number): Promise<{ readonly url: string; 
     for (const socket of sockets) socket.destroy();
   };
   closing.push(cut);
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cut };
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url: `http://${address}`,
+    address,
+    get open() {
+      return Math.ceil(sockets.size / 2);
+    },
+    get most() {
+      return most;
+    },
+    cut,
+  };
 }

@@ -1,5 +1,5 @@
 import { create, type Message } from "@bufbuild/protobuf";
-import { Client, type ServiceError } from "@grpc/grpc-js";
+import { Client, connectivityState, type ServiceError } from "@grpc/grpc-js";
 import {
   channelOptions,
   clientCredentials,
@@ -43,6 +43,8 @@ export interface ProviderClientOptions {
   readonly deadlinesMs?: Partial<Record<ProviderMethod, number>>;
   /** Guards every call. UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, UNKNOWN and `ok=false` of Validate are failures to it. */
   readonly breaker?: CircuitBreaker;
+  /** How long a call waits for a connection that is being made, milliseconds; then it rejects with UNAVAILABLE. Default: its deadline. */
+  readonly connectTimeoutMs?: number;
   /** Largest response in bytes. Default 64 MiB, room for a list of a hundred thousand VMs. */
   readonly maxMessageBytes?: number;
   /** Called once per call that reached the wire, under its native name. */
@@ -65,11 +67,15 @@ const breakerFailures: ReadonlySet<ProviderErrorCode> = new Set([
 ]);
 
 /**
- * A client of one provider. It connects at the first call and reconnects by itself; dispose it to close the connection and to stop
+ * A client of one provider, on a connection of its own. It connects at the first call and reconnects by itself; dispose it to close the connection and to stop
  * watching the certificate files. Throws GrpcError for options or TLS files that cannot be used.
  */
 export function createProviderClient(options: ProviderClientOptions): ProviderClient {
   const { service = "native", breaker, deadlinesMs = {}, maxMessageBytes = 64 * 1024 * 1024 } = options;
+  const { connectTimeoutMs } = options;
+  if (connectTimeoutMs !== undefined && !(connectTimeoutMs > 0)) {
+    throw new GrpcError("invalid_options", `connectTimeoutMs must be greater than 0, got ${connectTimeoutMs}`);
+  }
   const { logger } = options.telemetry;
   const credentials = clientCredentials(options.tls, logger === undefined ? {} : { logger });
   const interceptor = createClientInterceptor(options.telemetry, {
@@ -78,6 +84,8 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
   });
   const client = new Client(options.address, credentials, {
     ...channelOptions({ maxMessageBytes }),
+    // Without it plaintext clients of one address share a connection, and disposing one closes nothing.
+    "grpc.use_local_subchannel_pool": 1,
     interceptors: [interceptor],
   });
 
@@ -93,8 +101,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         entry,
         definitions.get(entry) as Definition,
         create(entry.input, request as Record<string, unknown>),
-        deadlineMs,
-        call.signal,
+        { deadlineMs, connectTimeoutMs, signal: call.signal },
       );
       // The breaker looks at rejections, and a provider that says it is not well has failed as much as one that says nothing.
       if (breaker !== undefined && entry.method === "Validate" && !(response as ResponseOf<"validate">).ok) {
@@ -148,8 +155,15 @@ function unary(
   entry: MethodDescription,
   definition: Definition,
   request: Message,
-  deadlineMs: number,
-  signal: AbortSignal | undefined,
+  {
+    deadlineMs,
+    connectTimeoutMs,
+    signal,
+  }: {
+    readonly deadlineMs: number;
+    readonly connectTimeoutMs: number | undefined;
+    readonly signal: AbortSignal | undefined;
+  },
 ): Promise<Message> {
   const { path, requestSerialize, responseDeserialize } = definition;
   return new Promise((resolve, reject) => {
@@ -169,13 +183,24 @@ function unary(
       { deadline: Date.now() + deadlineMs },
       (error: ServiceError | null, response?: Message) => {
         signal?.removeEventListener("abort", onAbort);
-        if (error !== null) reject(error);
+        clearTimeout(connecting);
+        if (error !== null) reject(unconnected ?? error);
         else if (response === undefined)
           reject(new ProviderError("INTERNAL", `${entry.method} ended without a response`));
         else resolve(response);
       },
     );
     signal?.addEventListener("abort", onAbort, { once: true });
+    // grpc-js has no limit of its own: an address that swallows packets would hold every call to its deadline.
+    let unconnected: ProviderError | undefined;
+    const isConnected = (): boolean => client.getChannel().getConnectivityState(false) === connectivityState.READY;
+    const onUnconnected = (): void => {
+      if (isConnected()) return;
+      unconnected = new ProviderError("UNAVAILABLE", `no connection was made within ${connectTimeoutMs} ms`);
+      call.cancel();
+    };
+    const isLimited = connectTimeoutMs !== undefined && connectTimeoutMs < deadlineMs && !isConnected();
+    const connecting = isLimited ? setTimeout(onUnconnected, connectTimeoutMs) : undefined;
   });
 }
 

@@ -171,6 +171,23 @@ describe("createCloneReconciler", () => {
     expect(await world.samples("virtrigaud_vm_clone_total")).toEqual({ "false mock success": 1 });
   });
 
+  it("gives the copy the wished shape when its source does not have it either", async () => {
+    const { world, mock } = await createLab({ failures: { methods: { ReconfigureVM: { rpcRate: 1 } } } });
+    await world.resources.vmClasses.create({
+      metadata: { name: "large", namespace },
+      spec: { cpu: 4, memory: "4Gi" },
+    } as never);
+    const large = { spec: { classRef: { name: "large" } } };
+    await world.resources.virtualMachines.patch({ namespace, name: "web" }, large, { type: "merge" });
+    await until("failed", () => condition(world.machine("web"), "Ready")?.status === "False");
+    await addClone(world, "copy");
+    await untilPhase(world, "copy", "Ready");
+    await mock.shutdown();
+    const well = await world.startMock("lab");
+    await untilReady(world, "copy-vm");
+    expect(await rawOf(well.address, world.machine("copy-vm")?.status?.id ?? "")).toMatchObject({ cpu: 4 });
+  });
+
   it("leaves nothing behind when it is deleted before it is done", async () => {
     const { world } = await createLab({ delays: { taskMs: { min: 300, max: 300 } } });
     await addClone(world, "copy");

@@ -24,6 +24,8 @@ export interface CloneJournal {
   readonly machine?: string;
   /** `namespace/name` of the Provider. */
   readonly provider?: string;
+  /** Digests of the shape that the source had when it was asked for, and of the one that was then wished for the new machine. */
+  readonly shapes?: { readonly source: string; readonly target: string };
   readonly startedAtMs?: number;
   readonly clone?: Slot<About>;
   /** The machine that was made. */

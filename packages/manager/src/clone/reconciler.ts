@@ -17,13 +17,18 @@ import { servingPeer } from "../operation/peer.ts";
 import type { Peer } from "../operation/peer.ts";
 import { createSession, forceDeleteAnnotation } from "../operation/session.ts";
 import { referenceKey } from "../resources.ts";
+import { desiredMachine } from "../virtual-machine/desired.ts";
 import { readJournal } from "../virtual-machine/journal.ts";
 import type { Journal } from "../virtual-machine/journal.ts";
+import { findReferences } from "../virtual-machine/references.ts";
 import { readCustomization } from "./customization.ts";
 import { cloneJournal } from "./journal.ts";
 import type { About, CloneJournal } from "./journal.ts";
 import { cloneStatus } from "./status.ts";
 import { createTarget } from "./target.ts";
+
+/** Digest of no shape: the machine has to be given the one that is wished. */
+const otherShape = "cloned";
 
 /** Makes machines from others: first the object, then its machine, which then belongs to the object as one that it made itself. */
 export function createCloneReconciler(
@@ -38,6 +43,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
   const { informers, resources, clock, events, instruments } = manager;
   const { metadata, spec } = clone;
   const { signal } = context;
+  const call = { signal, ticket: metadata.uid };
   const deleting = metadata.deletionTimestamp !== undefined;
   const session = createSession(manager, resources.vmClones, cloneJournal, clone, context);
   const target = createTarget(manager, clone, () => session.journal.target, context);
@@ -69,10 +75,10 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     slot: () => session.journal.clone ?? {},
     keep: (slot) => keep({ clone: slot }),
     send: sendClone,
-    taskStatus: (id) => peer().handle.call("taskStatus", { task: { id } }, { signal }),
+    taskStatus: (id) => peer().handle.call("taskStatus", { task: { id } }, call),
     async tookEffect({ id }) {
       if (id === undefined) return undefined;
-      return (await peer().handle.call("describeVM", { id }, { signal })).exists;
+      return (await peer().handle.call("describeVM", { id }, call)).exists;
     },
     succeeded(about) {
       const { clone: _slot, ...rest } = session.journal;
@@ -90,12 +96,15 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     let linked = about.linked;
     let answer;
     try {
-      answer = await handle.call("cloneVM", request, { signal });
+      answer = await handle.call("cloneVM", request, call);
     } catch (thrown) {
       // Whoever wants to save space gets a machine all the same, and is told.
       if (!(linked && thrown instanceof ProviderError && thrown.code === "UNIMPLEMENTED")) throw thrown;
       linked = false;
-      answer = await handle.call("cloneVM", cloneRequest(false), { signal });
+      // The rate limit may put the second request off; the first is not to be made again then.
+      const slot = session.journal.clone;
+      if (slot?.attempt !== undefined) keep({ clone: { ...slot, attempt: { ...slot.attempt, about: { ...about, linked } } } });
+      answer = await handle.call("cloneVM", cloneRequest(false), call);
     }
     return { task: answer.task?.id, about: { id: answer.targetVmId, linked } };
   }
@@ -160,6 +169,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
       provider: providerKey,
       startedAtMs: session.journal.startedAtMs ?? clock.now(),
     });
+    noteShapes(source, vm);
     if (vm.metadata.deletionTimestamp !== undefined) return targetGone();
     const isOffered = provider.status?.reportedCapabilities?.supportsLinkedClones !== false;
     const asked = spec.options?.type === "LinkedClone";
@@ -168,6 +178,40 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
       events.record(session.object, { type: "Warning", reason: "LinkedCloneNotOffered", message });
     }
     return follow(await lane.begin({ linked: asked && isOffered }));
+  }
+
+  /** A copy has the shape that its source has, which need not be the one that is wished for either. */
+  function noteShapes(source: VirtualMachine, vm: VirtualMachine): void {
+    const { shapes: _before, ...journal } = session.journal;
+    const { applied } = readJournal(source);
+    const isInStep = applied !== undefined && applied === wishedShape(source);
+    const wished = wishedShape(vm);
+    session.journal = {
+      ...journal,
+      ...(isInStep && wished !== undefined ? { shapes: { source: applied, target: wished } } : {}),
+    };
+  }
+
+  function wishedShape(vm: VirtualMachine): string | undefined {
+    try {
+      return desiredMachine(vm, findReferences(vm, informers)).digest;
+    } catch {
+      // Something it names is missing: what it is to be is not known.
+      return undefined;
+    }
+  }
+
+  /** Digest of the shape that the new machine has; undefined when there is nothing to compare it with. */
+  function shapeMade(): string | undefined {
+    const { shapes } = session.journal;
+    const source = informers.virtualMachines.get(metadata.namespace, spec.source.vmRef?.name ?? "");
+    const now = source === undefined ? undefined : readJournal(source);
+    if (spec.target.disks !== undefined || spec.target.networks !== undefined) return otherShape;
+    // Of a source that another manager made nobody knows the shape.
+    if (now !== undefined && now.applied === undefined) return undefined;
+    return shapes !== undefined && now?.applied === shapes.source && now.attempt?.operation !== "Reconfigure"
+      ? shapes.target
+      : otherShape;
   }
 
   function usableSource(): VirtualMachine {
@@ -215,9 +259,11 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
   /** What the machine's own reconciler has to know of it. */
   function handover(): Journal {
     const { made } = session.journal;
-    const reshape = spec.target.disks !== undefined || spec.target.networks !== undefined;
-    // No digest: it has the shape it has. One that fits nothing: it has to be given the wished one.
-    return { ...(made?.id === undefined ? {} : { id: made.id }), ...(reshape ? { applied: "cloned" } : {}) };
+    const applied = shapeMade();
+    return {
+      ...(made?.id === undefined ? {} : { id: made.id }),
+      ...(applied === undefined ? {} : { applied }),
+    };
   }
 
   async function targetGone(): Promise<Result> {

@@ -12,6 +12,7 @@ import { NotYet } from "../operation/not-yet.ts";
 import { pollDelay } from "../operation/pace.ts";
 import { servingPeer } from "../operation/peer.ts";
 import { createSession } from "../operation/session.ts";
+import { Throttled } from "../provider/pool.ts";
 import { referenceKey } from "../resources.ts";
 import { imageJournal } from "./journal.ts";
 import type { ImageJournal, Prepared } from "./journal.ts";
@@ -34,6 +35,7 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
   const { informers, resources, clock, events, instruments } = manager;
   const { metadata, spec } = image;
   const { signal } = context;
+  const call = { signal, ticket: metadata.uid };
   const deleting = metadata.deletionTimestamp !== undefined;
   const session = createSession(manager, resources.vmImages, imageJournal, image, context);
   const copies = new Map<string, CopyView>();
@@ -68,11 +70,11 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
             targetName: wanted.targetName,
             storageHint: wanted.storageHint,
           },
-          { signal },
+          call,
         );
         return { task: task?.id, about: { digest: about.digest, id: preparedImageId, path: preparedImagePath } };
       },
-      taskStatus: (id) => peer().handle.call("taskStatus", { task: { id } }, { signal }),
+      taskStatus: (id) => peer().handle.call("taskStatus", { task: { id } }, call),
       // No request asks for an image; the same preparation again finds what is there.
       tookEffect: () => Promise.resolve(undefined),
       succeeded: (about) => keepCopy(key, { prepared: about }),
@@ -111,7 +113,10 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
       } catch (thrown) {
         signal.throwIfAborted();
         // One provider's trouble is not another's.
-        if (thrown instanceof NotYet) copies.set(key, { state: "waiting", message: thrown.message });
+        if (thrown instanceof Throttled) {
+          copies.set(key, { state: "importing" });
+          nextMs = Math.min(nextMs, thrown.afterMs);
+        } else if (thrown instanceof NotYet) copies.set(key, { state: "waiting", message: thrown.message });
         else if (thrown instanceof ManagerError) {
           copies.set(key, { state: "failed", message: thrown.message });
           // Nobody can be asked any more, and nothing of ours is left there.

@@ -8,6 +8,7 @@ import type { ConditionInput } from "../conditions.ts";
 import { countError } from "../context.ts";
 import type { ManagerContext } from "../context.ts";
 import { ManagerError, classify } from "../error.ts";
+import { Throttled } from "../provider/pool.ts";
 import type { FailedAttempt } from "./lane.ts";
 import { NotYet } from "./not-yet.ts";
 
@@ -79,6 +80,8 @@ async function explain<T extends Observable>(
   retries: number,
 ): Promise<Result> {
   if (thrown instanceof Settled) throw thrown.cause;
+  // A worker does not wait for a token, and what waits for one is not said to be unwell.
+  if (thrown instanceof Throttled) return settle(work, undefined, again(thrown.afterMs));
   if (thrown instanceof NotYet) {
     await work.commit();
     await work.writeStatus({ reason: thrown.reason, message: thrown.message, refused: false });

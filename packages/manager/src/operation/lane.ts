@@ -8,6 +8,7 @@ import { countError } from "../context.ts";
 import type { ManagerContext } from "../context.ts";
 import { ManagerError, classify, wasNeverSent } from "../error.ts";
 import type { Classified } from "../error.ts";
+import { Throttled } from "../provider/pool.ts";
 import { countOf, nextFailure } from "./pace.ts";
 import type { Failures } from "./pace.ts";
 import type { Session } from "./session.ts";
@@ -71,7 +72,7 @@ interface LaneOptions<A extends object> {
   ready(): void;
   slot(): Slot<A>;
   keep(slot: Slot<A>): void;
-  /** Sends the request. The same again must not have its effect twice. */
+  /** Sends the request. The same again must not have its effect twice. Rejects with Throttled when it has to be put off. */
   send(about: A): Promise<Answer<A>>;
   /** Asks the provider for the state of a task. */
   taskStatus(task: string): Promise<{ readonly done: boolean; readonly error: string }>;
@@ -118,7 +119,9 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
       answer = await options.send(attempt.about);
     } catch (thrown) {
       context.signal.throwIfAborted();
-      return fail(attempt, thrown);
+      // Not sent: the attempt goes on when there is a token.
+      if (thrown instanceof Throttled) throw thrown;
+      return fail(underway(), thrown);
     }
     const { about } = answer;
     if (answer.task === undefined || answer.task === "") return succeed(attempt, about);

@@ -17,7 +17,7 @@ export async function checkProvider(
   handle: ProviderHandle,
   options: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<CheckResult> {
-  const call = { signal: options.signal, deadlineMs: options.timeoutMs };
+  const call = { signal: options.signal, deadlineMs: options.timeoutMs, ticket: handle.uid };
   try {
     const verdict = await handle.call("validate", {}, call);
     if (!verdict.ok) throw new ManagerError("not_well", verdict.message || "the provider gave no reason");
@@ -34,7 +34,7 @@ export async function checkProvider(
 
 async function capabilities(
   handle: ProviderHandle,
-  call: { readonly signal: AbortSignal; readonly deadlineMs: number },
+  call: { readonly signal: AbortSignal; readonly deadlineMs: number; readonly ticket: string },
 ): Promise<ResponseOf<"getCapabilities"> | undefined> {
   try {
     return await handle.call("getCapabilities", {}, call);

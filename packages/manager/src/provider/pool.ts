@@ -8,9 +8,12 @@ import type { CircuitBreaker, CircuitState, ClientTls, TlsFiles } from "@almanac
 import { createTokenBucket } from "@almanac/kube";
 import type { TokenBucket } from "@almanac/kube";
 import { createProviderClient, ProviderError } from "@almanac/provider";
-import type { ProviderClient, ProviderFunction, RequestInit, ResponseOf } from "@almanac/provider";
+import type { ProviderFunction, RequestInit, ResponseOf } from "@almanac/provider";
 import type { Telemetry } from "@almanac/telemetry";
 import type { Provider } from "../api/provider.ts";
+import { connectionPooling } from "./connection-pooling.ts";
+import { createConnections } from "./connections.ts";
+import type { Connections } from "./connections.ts";
 import { providerKey, serviceHost, servicePort } from "./names.ts";
 
 /** When the circuit breaker of a provider opens and closes. */
@@ -31,8 +34,8 @@ interface ProviderPoolOptions {
 interface RpcOptions {
   readonly signal: AbortSignal;
   readonly deadlineMs?: number;
-  /** Who asks, e.g. an object's uid. With it a token of the rate limit that is not there soon is not waited for: `Throttled` is thrown. */
-  readonly ticket?: string;
+  /** Who asks, e.g. an object's uid: a token is kept for it when there is none now. */
+  readonly ticket: string;
 }
 
 /** The rate limit has no token soon; one is kept for the ticket until then. Nothing was sent. */
@@ -45,7 +48,7 @@ export class Throttled extends Error {
   }
 }
 
-/** The way to one Provider: a connection, a circuit breaker and a rate limit that all its users share. */
+/** The way to one Provider: connections, a circuit breaker and a rate limit that all its users share. */
 export interface ProviderHandle {
   readonly uid: string;
   /** `host:port` that is dialled. */
@@ -54,8 +57,9 @@ export interface ProviderHandle {
   /** Milliseconds until an open circuit takes trial calls; 0 unless it is open. */
   readonly refusesForMs: number;
   /**
-   * Waits for the rate limit, or says for how long to, then calls. Validate and GetCapabilities do not wait: they ask about the provider, not its hypervisor.
-   * Rejects with ProviderError, with GrpcError for unusable TLS files, or with the signal's reason.
+   * Calls when the rate limit allows it by now, or within 50 ms. Validate and GetCapabilities always may: they ask about the provider, not its
+   * hypervisor. Rejects with Throttled when it is too early, with ProviderError, with GrpcError for unusable TLS files, or with the
+   * signal's reason.
    */
   call<F extends ProviderFunction>(method: F, request: RequestInit<F>, options: RpcOptions): Promise<ResponseOf<F>>;
   /** The next call opens a new connection. */
@@ -68,7 +72,11 @@ export interface ProviderHandle {
 export interface ProviderPool extends Disposable {
   /** Addresses come from a lookup, which tells nobody when its answer changes. */
   readonly looksUpAddresses: boolean;
-  /** The handle of a Provider, made at the first call and following its specification. */
+  /**
+   * The handle of a Provider, made at the first call and following its specification.
+   *
+   * @throws ManagerError `invalid_spec` for a `spec.connectionPooling` that cannot be read.
+   */
   get(provider: Provider): ProviderHandle;
   /** Closes what belongs to the Provider `namespace/name`; its breaker is reported no more. */
   remove(key: string): void;
@@ -129,6 +137,7 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
   }
 
   function open(provider: Provider): Entry {
+    let pooling = connectionPooling(provider);
     const type = provider.spec.type as ProviderType;
     const { name, uid } = provider.metadata;
     const labels = { provider_type: type, provider: name };
@@ -139,7 +148,7 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
     const logger = telemetry.logger.child({ provider: providerKey(provider) });
     let current = provider;
     let target: Target | undefined;
-    let client: ProviderClient | undefined;
+    let connections: Connections | undefined;
     let limit: { readonly qps: number; readonly burst: number } | undefined;
     let bucket: TokenBucket | undefined;
     // When the token taken for each ticket is due, on the monotonic clock.
@@ -163,9 +172,10 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
       });
     }
 
-    async function admit({ signal, ticket }: RpcOptions): Promise<void> {
+    async function admit(method: ProviderFunction, { signal, ticket: holder }: RpcOptions): Promise<void> {
       if (bucket === undefined) return;
-      if (ticket === undefined) return bucket.take(signal);
+      // Whoever comes back may begin with another question: that must not use up the token for the one that was put off.
+      const ticket = `${method} ${holder}`;
       const now = clock.monotonic();
       const dueMs = tickets.get(ticket) ?? now + bucket.reserve();
       if (dueMs - now > shortWaitMs) {
@@ -180,20 +190,22 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
     }
 
     function hangUp(): void {
-      client?.[Symbol.dispose]();
-      client = undefined;
+      connections?.[Symbol.dispose]();
+      connections = undefined;
     }
 
     /** Asked at every call: an address may change while nobody looks. */
-    function dial(): ProviderClient {
+    function dial(): Connections {
       // Whoever still holds the handle must not open a connection that nobody closes.
       if (closed) throw new ProviderError("CANCELLED", "the Provider was deleted");
       const wanted = targetOf(current);
-      if (client !== undefined && isDeepStrictEqual(wanted, target)) return client;
+      if (connections !== undefined && isDeepStrictEqual(wanted, target)) return connections;
       hangUp();
       target = wanted;
-      client = createProviderClient({ ...wanted, telemetry, breaker });
-      return client;
+      const { connectTimeoutMs } = pooling;
+      const options = { ...wanted, telemetry, breaker, ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }) };
+      connections = createConnections(() => createProviderClient(options), pooling, clock);
+      return connections;
     }
 
     return {
@@ -211,12 +223,14 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
       },
       async call(method, request, options) {
         const { signal, deadlineMs } = options;
-        if (!unlimited.has(method)) await admit(options);
-        const send = dial()[method] as (
-          request: unknown,
-          options: { readonly signal: AbortSignal; readonly deadlineMs?: number },
-        ) => Promise<unknown>;
-        const answer = await send(request, { signal, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+        if (!unlimited.has(method)) await admit(method, options);
+        const answer = await dial().use<unknown>((client) => {
+          const send = client[method] as (
+            request: unknown,
+            options: { readonly signal: AbortSignal; readonly deadlineMs?: number },
+          ) => Promise<unknown>;
+          return send(request, { signal, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+        });
         return answer as ResponseOf<typeof method>;
       },
       redial: hangUp,
@@ -226,7 +240,12 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
         breaker = newBreaker();
       },
       update(next) {
+        const nextPooling = connectionPooling(next);
         current = next;
+        if (!isDeepStrictEqual(nextPooling, pooling)) {
+          pooling = nextPooling;
+          hangUp();
+        }
         const { qps = 10, burst = 20 } = next.spec.rateLimit ?? {};
         // Without the field there is no limit: its defaults belong to the object that a user writes.
         const wanted = next.spec.rateLimit === undefined ? undefined : { qps, burst };

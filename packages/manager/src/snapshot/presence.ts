@@ -1,15 +1,15 @@
 import { ProviderError } from "@almanac/provider";
 import type { Peer } from "../operation/peer.ts";
 
-/** Whether the machine has the snapshot; undefined when the provider cannot tell. Rejects with ProviderError for all else. */
+/** Whether the machine has the snapshot; undefined when the provider cannot tell. Rejects as `ProviderHandle.call` does for all else. */
 export async function hasSnapshot(
   peer: Peer,
   vmId: string,
   snapshotId: string,
-  signal: AbortSignal,
+  call: { readonly signal: AbortSignal; readonly ticket: string },
 ): Promise<boolean | undefined> {
   try {
-    const { snapshots } = await peer.handle.call("getDiskInfo", { vmId }, { signal });
+    const { snapshots } = await peer.handle.call("getDiskInfo", { vmId }, call);
     return snapshots.includes(snapshotId);
   } catch (thrown) {
     if (!(thrown instanceof ProviderError)) throw thrown;

@@ -45,6 +45,7 @@ function snapshotWork(
   const { informers, resources, clock, events, instruments } = manager;
   const { metadata, spec } = snapshot;
   const { signal } = context;
+  const call = { signal, ticket: metadata.uid };
   const deleting = metadata.deletionTimestamp !== undefined;
   const session = createSession(manager, resources.vmSnapshots, snapshotJournal, snapshot, context);
   const machine = informers.virtualMachines.get(metadata.namespace, spec.vmRef.name);
@@ -81,9 +82,9 @@ function snapshotWork(
         const { task, id } = await send(about);
         return { task: task?.id, about: id === undefined ? about : { ...about, id } };
       },
-      taskStatus: (id) => peer().handle.call("taskStatus", { task: { id } }, { signal }),
+      taskStatus: (id) => peer().handle.call("taskStatus", { task: { id } }, call),
       async tookEffect({ id }) {
-        const found = await hasSnapshot(peer(), machineId(), id ?? "", signal);
+        const found = await hasSnapshot(peer(), machineId(), id ?? "", call);
         return found === undefined ? undefined : found === (action === "create");
       },
       succeeded({ id }) {
@@ -113,7 +114,7 @@ function snapshotWork(
         includeMemory: session.journal.memory === true,
         description: spec.snapshotConfig?.description ?? "",
       },
-      { signal },
+      call,
     );
     return { ...(answer.task === undefined ? {} : { task: answer.task }), id: answer.snapshotId };
   });
@@ -122,7 +123,7 @@ function snapshotWork(
     peerType();
     try {
       const snapshotId = id ?? "";
-      const { task } = await peer().handle.call("deleteSnapshot", { vmId: machineId(), snapshotId }, { signal });
+      const { task } = await peer().handle.call("deleteSnapshot", { vmId: machineId(), snapshotId }, call);
       return task === undefined ? {} : { task };
     } catch (thrown) {
       // What is gone, with its machine or without, needs no deletion.
