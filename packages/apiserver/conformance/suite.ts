@@ -29,7 +29,10 @@ export async function runSuite(
     }
   }
   for (const late of [false, true]) {
-    const queue = cases.filter((one) => (one.forgets === true) === late);
+    // Those that wait for controllers take longest, and begin first.
+    const queue = cases
+      .filter((one) => (one.forgets === true) === late)
+      .sort((left, right) => Number(right.needs !== undefined) - Number(left.needs !== undefined));
     await Promise.all(Array.from({ length: concurrency }, () => work(queue)));
   }
   return cases.flatMap((one) => results.get(one) ?? []);
