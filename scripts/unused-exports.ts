@@ -18,7 +18,7 @@ export async function unusedExports(): Promise<{ ok: boolean; output: string }> 
   ]);
   const all = Object.entries(found ?? {}).map(([file, exports]) => ({ file: relative(process.cwd(), file), exports }));
   if (all.length === 0) return { ok: false, output: "read no exports at all: the analyser is broken" };
-  const { config } = readConfigFile("tsconfig.json", (path) => sys.readFile(path));
+  const { config } = readConfigFile("tsconfig.json", (path) => sys.readFile(path)) as { readonly config?: unknown };
   const used = importedAtRunTime(parseJsonConfigFileContent(config, sys, process.cwd()).fileNames);
   const lines = all
     .filter(({ file }) => !entryPoint.test(file))
