@@ -1,4 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import { concurrency } from "./concurrency.ts";
+import type { Concurrency } from "./concurrency.ts";
 
 /**
  * The command line. Every command loads its packages only when it runs, so that each process of the stack holds what it needs
@@ -76,7 +78,14 @@ function managerCommand(): Command {
     .addOption(
       env("--provider-endpoints-file <file>", "JSON object of namespace/name to host:port, read again when it changes"),
     )
-    .addOption(env("--concurrency <workers>", "reconciles at a time per kind").argParser(positive).default(8))
+    .addOption(
+      env(
+        "--concurrency <workers>",
+        "objects of each kind reconciled at a time; repeatable as Kind=N, e.g. 8 and VirtualMachine=32, with commas in the variable",
+      )
+        .argParser(concurrency)
+        .default({ each: 8, byKind: {} } satisfies Concurrency, "8"),
+    )
     .addOption(logLevel().default("info").env("LOG_LEVEL"))
     .addOption(logFormat().default("json").env("LOG_FORMAT"))
     .action(async (options: ManagerFlags) => (await import("./commands/manager.ts")).manager(options));
@@ -195,7 +204,7 @@ export interface ManagerFlags extends TlsFlags {
   readonly tlsInsecure?: boolean | string;
   readonly providerEndpoint: readonly string[];
   readonly providerEndpointsFile?: string;
-  readonly concurrency: number;
+  readonly concurrency: Concurrency;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }

@@ -2,6 +2,8 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { LogFields, Logger } from "@almanac/core";
+import { TracerProvider } from "@opentelemetry/sdk-trace";
+import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 import { createProviderClient } from "@almanac/provider";
 import type { JournalLine } from "@almanac/provider-mock";
 import { createNoopTelemetry } from "@almanac/telemetry";
@@ -560,6 +562,40 @@ describe("startManager", () => {
     expect(condition(world.provider("lab"), "FieldsIgnored")?.message).toBe("spec.defaults.network");
   });
 
+  it("works on as many objects of a kind at a time as it was told", async () => {
+    const world = await createWorld();
+    await world.startMock("lab", { delays: { rpcMs: { min: 60, max: 60 } } });
+    // Reconciles under way by kind, and the most there were at a moment.
+    const now: Record<string, number> = {};
+    const most: Record<string, number> = {};
+    const note = (name: string, change: number): void => {
+      now[name] = (now[name] ?? 0) + change;
+      most[name] = Math.max(most[name] ?? 0, now[name]);
+    };
+    const counting: SpanProcessor = {
+      onStart: ({ name }) => note(name, 1),
+      onEnd: ({ name }) => note(name, -1),
+      forceFlush: () => Promise.resolve(),
+      shutdown: () => Promise.resolve(),
+    };
+    const tracerProvider = new TracerProvider({ spanProcessors: [counting] });
+    const telemetry = { ...world.telemetry, tracerProvider };
+    await world.startManager({ telemetry, concurrency: 4, concurrencyByKind: { VirtualMachine: 2 } });
+    await world.addProvider("lab");
+    await until("healthy", () => world.provider("lab")?.status?.healthy);
+    const names = Array.from({ length: 6 }, (_, index) => `web-${index}`);
+    await Promise.all(names.map((name) => world.addMachine(name)));
+    for (const name of names) await untilReady(world, name);
+    const { vmSnapshots } = world.resources;
+    await Promise.all(
+      names.map((name) =>
+        vmSnapshots.create({ metadata: { name, namespace: "default" }, spec: { vmRef: { name } } } as never),
+      ),
+    );
+    await until("taken", () => effects(world, "lab").filter((method) => method === "CreateSnapshot").length === 6);
+    expect(most).toMatchObject({ "reconcile VirtualMachine": 2, "reconcile VMSnapshot": 4 });
+  });
+
   it("reconciles only while it holds the Lease", async () => {
     const world = await createWorld();
     await world.startMock("lab");
@@ -578,6 +614,9 @@ describe("startManager", () => {
     const kube = clientOf("http://127.0.0.1:9", "none");
     const base = { kube, telemetry: createNoopTelemetry(), tls: "insecure" } as const;
     await expect(startManager({ ...base, concurrency: 0 })).rejects.toThrow(/invalid_options.*concurrency.*got 0/);
+    await expect(startManager({ ...base, concurrencyByKind: { VMImage: 1.5 } })).rejects.toThrow(
+      /invalid_options.*concurrencyByKind\.VMImage.*got 1\.5/,
+    );
     await expect(startManager({ ...base, describeIntervalMs: -1 })).rejects.toThrow(
       /invalid_options.*describeIntervalMs/,
     );

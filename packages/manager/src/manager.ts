@@ -56,8 +56,10 @@ export interface ManagerOptions {
   readonly leaderElection?: LeaderElectionOptions | false;
   /** More than one manager works at a time, each on its own namespaces. Default: one works on all. */
   readonly sharding?: ShardingOptions;
-  /** VirtualMachines reconciled at the same time, and Providers. Default: 8. */
+  /** Objects of each kind that are reconciled at the same time. Default: 8. */
   readonly concurrency?: number;
+  /** The same of single kinds; it wins over `concurrency`. */
+  readonly concurrencyByKind?: Partial<Readonly<Record<Kind, number>>>;
   /** How often a machine at rest is compared with its hypervisor, milliseconds, plus up to 10 %. Default: 60,000. */
   readonly describeIntervalMs?: number;
   /**
@@ -101,14 +103,14 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     kube,
     telemetry,
     concurrency = 8,
+    concurrencyByKind = {},
     describeIntervalMs = 60_000,
     startGraceMs = 10_000,
     clock = systemClock,
     random = Math.random,
   } = options;
-  if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new ManagerError("invalid_options", `concurrency must be a whole number of at least 1, got ${concurrency}`);
-  }
+  requireWorkers("concurrency", concurrency);
+  for (const [kind, workers] of Object.entries(concurrencyByKind)) requireWorkers(`concurrencyByKind.${kind}`, workers);
   if (!(describeIntervalMs > 0)) {
     throw new ManagerError("invalid_options", `describeIntervalMs must be greater than 0, got ${describeIntervalMs}`);
   }
@@ -153,7 +155,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     telemetry,
   });
   const controllers = createControllers(manager, {
-    concurrency,
+    workersOf: (kind) => concurrencyByKind[kind] ?? concurrency,
     drainMs: options.drainMs ?? 10_000,
     ...(share.partition === undefined ? {} : { partition: share.partition }),
   });
@@ -193,6 +195,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
   signal.throwIfAborted();
   logger.info("The manager has started", {
     concurrency,
+    ...(Object.keys(concurrencyByKind).length === 0 ? {} : { concurrencyByKind }),
     leaderElection: elector !== undefined,
     sharding: options.sharding,
   });
@@ -212,6 +215,11 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+function requireWorkers(name: string, workers: number): void {
+  if (Number.isInteger(workers) && workers >= 1) return;
+  throw new ManagerError("invalid_options", `${name} must be a whole number of at least 1, got ${workers}`);
 }
 
 function createInformers(
@@ -243,11 +251,16 @@ type AnyController = Controller & { readonly kind: string };
 
 function createControllers(
   manager: ManagerContext,
-  options: { readonly concurrency: number; readonly drainMs: number; readonly partition?: Partition },
+  options: { readonly workersOf: (kind: Kind) => number; readonly drainMs: number; readonly partition?: Partition },
 ): AnyController[] {
   const { informers, telemetry, clock, random, instruments } = manager;
-  const shared = { telemetry, clock, random, ...options };
-  const measured = (kind: Kind) => ({
+  const { workersOf, ...common } = options;
+  const shared = (kind: Kind) => ({
+    telemetry,
+    clock,
+    random,
+    ...common,
+    concurrency: workersOf(kind),
     onReconciled({ outcome, durationSeconds }: { outcome: "success" | "failure" | "error"; durationSeconds: number }) {
       instruments.virtrigaud_manager_reconcile_total.add(1, { kind, outcome });
       instruments.virtrigaud_manager_reconcile_duration_seconds.record(durationSeconds, { kind });
@@ -269,8 +282,7 @@ function createControllers(
       .map(({ metadata }): Request => ({ namespace: metadata.namespace, name: metadata.name }));
 
   const providers = createController<Provider>({
-    ...shared,
-    ...measured("Provider"),
+    ...shared("Provider"),
     name: "provider",
     informer: informers.providers,
     predicates: [changed],
@@ -286,8 +298,7 @@ function createControllers(
     ],
   });
   const machines = createController<VirtualMachine>({
-    ...shared,
-    ...measured("VirtualMachine"),
+    ...shared("VirtualMachine"),
     name: "virtualmachine",
     informer: informers.virtualMachines,
     predicates: [changed],
@@ -310,7 +321,7 @@ function createControllers(
     ],
   });
   const others = createKindControllers(manager, {
-    shared: (kind) => ({ ...shared, ...measured(kind) }),
+    shared,
     traced,
     changed,
     providerBecameUsable,

@@ -45,7 +45,8 @@ export async function manager(flags: ManagerFlags): Promise<void> {
     },
     ...(flags.shard === undefined ? {} : { sharding: flags.shard }),
     ...(flags.shards === undefined ? {} : { sharding: { shards: flags.shards } }),
-    concurrency: flags.concurrency,
+    concurrency: flags.concurrency.each,
+    concurrencyByKind: flags.concurrency.byKind,
     build: buildInfo(process.env),
     signal: shutdown.signal,
   });

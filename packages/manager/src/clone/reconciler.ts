@@ -103,7 +103,8 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
       linked = false;
       // The rate limit may put the second request off; the first is not to be made again then.
       const slot = session.journal.clone;
-      if (slot?.attempt !== undefined) keep({ clone: { ...slot, attempt: { ...slot.attempt, about: { ...about, linked } } } });
+      if (slot?.attempt !== undefined)
+        keep({ clone: { ...slot, attempt: { ...slot.attempt, about: { ...about, linked } } } });
       answer = await handle.call("cloneVM", cloneRequest(false), call);
     }
     return { task: answer.task?.id, about: { id: answer.targetVmId, linked } };

@@ -203,7 +203,12 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
       hangUp();
       target = wanted;
       const { connectTimeoutMs } = pooling;
-      const options = { ...wanted, telemetry, breaker, ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }) };
+      const options = {
+        ...wanted,
+        telemetry,
+        breaker,
+        ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
+      };
       connections = createConnections(() => createProviderClient(options), pooling, clock);
       return connections;
     }
