@@ -1,3 +1,4 @@
+import type { ProviderType } from "@almanac/catalog";
 import { again, done } from "@almanac/controller";
 import type { ReconcileContext, Request, Result } from "@almanac/controller";
 import type { VMImage } from "../api/vm-image.ts";
@@ -47,7 +48,7 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
     session.journal = { copies: { ...session.journal.copies, [key]: change } };
   }
 
-  function lane(key: string, wanted: Import): Lane<Prepared> {
+  function lane(key: string, wanted: Import, type: ProviderType): Lane<Prepared> {
     const { prepare } = spec;
     const peer = () => servingPeer(manager, key);
     return createLane<Prepared>({
@@ -79,7 +80,7 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
       tookEffect: () => Promise.resolve(undefined),
       succeeded: (about) => keepCopy(key, { prepared: about }),
       count(outcome) {
-        instruments.virtrigaud_vm_image_prepare_total.add(1, { provider_type: peer().type, outcome });
+        instruments.virtrigaud_vm_image_prepare_total.add(1, { provider_type: type, outcome });
         if (outcome !== "success") return;
         events.record(session.object, { type: "Normal", reason: "Prepared", message: `prepared on Provider ${key}` });
       },
@@ -161,11 +162,18 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
       }
     }
     if (deleting && !isUnderway) return;
-    await importOn(key, wanted, isUnderway);
+    await importOn(key, { wanted, type, isUnderway });
   }
 
-  async function importOn(key: string, wanted: Import, isUnderway: boolean): Promise<void> {
-    const followed = lane(key, wanted);
+  async function importOn(
+    key: string,
+    {
+      wanted,
+      type,
+      isUnderway,
+    }: { readonly wanted: Import; readonly type: ProviderType; readonly isUnderway: boolean },
+  ): Promise<void> {
+    const followed = lane(key, wanted, type);
     const { retryInMs } = followed;
     if (!isUnderway && retryInMs !== 0) {
       const last = image.status?.providerStatus?.[statusKey(key)]?.message ?? "it could not be prepared";

@@ -75,7 +75,8 @@ function snapshotWork(
       operation: action === "create" ? "CreateSnapshot" : "DeleteSnapshot",
       what: action === "create" ? "the creation of the snapshot" : "the deletion of the snapshot",
       timeoutMs,
-      ready: () => void peer(),
+      // What is counted at the end must not depend on how the provider is by then.
+      ready: () => void (type = peer().type),
       slot: () => session.journal[action] ?? {},
       keep: (slot: Slot<About>) => keep({ [action]: slot }),
       async send(about) {

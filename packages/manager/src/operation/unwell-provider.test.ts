@@ -1,0 +1,80 @@
+import { createFaultyClient } from "@almanac/kube";
+import { afterEach, describe, expect, it } from "vitest";
+import { closeWorlds, createWorld, until, untilReady, type World } from "../world.test.helper.ts";
+
+afterEach(closeWorlds);
+
+const namespace = "default";
+
+interface Story {
+  readonly resource: string;
+  readonly method: string;
+  readonly family: string;
+  readonly counted: Record<string, number>;
+  begin(world: World): Promise<unknown>;
+}
+
+const stories: readonly Story[] = [
+  {
+    resource: "vmsnapshots",
+    method: "CreateSnapshot",
+    family: "virtrigaud_vm_snapshot_total",
+    counted: { "create mock success": 1 },
+    begin: ({ resources }) =>
+      resources.vmSnapshots.create({ metadata: { name: "it", namespace }, spec: { vmRef: { name: "web" } } } as never),
+  },
+  {
+    resource: "vmclones",
+    method: "CloneVM",
+    family: "virtrigaud_vm_clone_total",
+    counted: { "false mock success": 1 },
+    begin: ({ resources }) =>
+      resources.vmClones.create({
+        metadata: { name: "it", namespace },
+        spec: { source: { vmRef: { name: "web" } }, target: { name: "copy" } },
+      } as never),
+  },
+  {
+    resource: "vmimages",
+    method: "PrepareImage",
+    family: "virtrigaud_vm_image_prepare_total",
+    counted: { "mock success": 1 },
+    async begin(world) {
+      await world.resources.vmImages.create({
+        metadata: { name: "it", namespace },
+        spec: { source: { http: { url: "https://images.example/it.img" } }, prepare: {} },
+      } as never);
+      await world.addMachine("next", { imageRef: { name: "it" } });
+    },
+  },
+];
+
+describe("a result that is kept while its provider becomes unwell", () => {
+  it.each(stories)("of $method is counted", async ({ resource, method, family, counted, begin }) => {
+    const world = await createWorld();
+    const kube = createFaultyClient(world.kube);
+    await world.startMock("lab", { delays: { taskMs: { min: 300, max: 300 } } });
+    await world.startManager({ kube });
+    await world.addProvider("lab");
+    await world.addMachine("web");
+    await untilReady(world, "web");
+    await begin(world);
+    const hasEnded = () => world.journal("lab").findIndex((line) => line.kind === "task" && line.method === method);
+    await until("ended", () => hasEnded() >= 0);
+    // The result has been heard of and is on its way to the object.
+    kube.inject({ verbs: ["patch"], resources: [resource], latencyMs: 500 });
+    await until("asked", () =>
+      world
+        .journal("lab")
+        .slice(hasEnded())
+        .some((line) => line.kind === "rpc" && line.method === "TaskStatus"),
+    );
+    await world.resources.providers.patch(
+      { namespace, name: "lab" },
+      { status: { healthy: false } },
+      { type: "merge", subresource: "status" },
+    );
+    await until("counted", async () => Object.keys(await world.samples(family)).length > 0);
+    expect(await world.samples(family)).toEqual(counted);
+  });
+});
