@@ -20,6 +20,7 @@ import { referenceKey } from "../resources.ts";
 import { desiredMachine } from "../virtual-machine/desired.ts";
 import { readJournal } from "../virtual-machine/journal.ts";
 import type { Journal } from "../virtual-machine/journal.ts";
+import { requireOwnId } from "../virtual-machine/references.ts";
 import { findReferences } from "../virtual-machine/references.ts";
 import { readCustomization } from "./customization.ts";
 import { cloneJournal } from "./journal.ts";
@@ -107,6 +108,8 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
         keep({ clone: { ...slot, attempt: { ...slot.attempt, about: { ...about, linked } } } });
       answer = await handle.call("cloneVM", cloneRequest(false), call);
     }
+    const { provider: providerKey = "", target: uid } = session.journal;
+    requireOwnId(informers, { providerKey, id: answer.targetVmId, uid });
     return { task: answer.task?.id, about: { id: answer.targetVmId, linked } };
   }
 

@@ -64,6 +64,8 @@ export interface ProviderHandle {
   call<F extends ProviderFunction>(method: F, request: RequestInit<F>, options: RpcOptions): Promise<ResponseOf<F>>;
   /** The next call opens a new connection. */
   redial(): void;
+  /** What is under way rejects with DEADLINE_EXCEEDED, since `why`: whoever waits for a provider that hangs is of no use to any other. */
+  giveUp(why: string): void;
   /** There is a new process at the other end: new connection, new breaker. */
   renew(): void;
 }
@@ -153,6 +155,7 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
     let bucket: TokenBucket | undefined;
     // When the token taken for each ticket is due, on the monotonic clock.
     const tickets = new Map<string, number>();
+    let hanging = new AbortController();
     let closed = false;
     let refusesUntilMs = 0;
     let breaker = newBreaker();
@@ -229,16 +232,27 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
       async call(method, request, options) {
         const { signal, deadlineMs } = options;
         if (!unlimited.has(method)) await admit(method, options);
-        const answer = await dial().use<unknown>((client) => {
-          const send = client[method] as (
-            request: unknown,
-            options: { readonly signal: AbortSignal; readonly deadlineMs?: number },
-          ) => Promise<unknown>;
-          return send(request, { signal, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
-        });
-        return answer as ResponseOf<typeof method>;
+        const given = hanging.signal;
+        const until = AbortSignal.any([signal, given]);
+        try {
+          const answer = await dial().use<unknown>((client) => {
+            const send = client[method] as (
+              request: unknown,
+              options: { readonly signal: AbortSignal; readonly deadlineMs?: number },
+            ) => Promise<unknown>;
+            return send(request, { signal: until, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+          });
+          return answer as ResponseOf<typeof method>;
+        } catch (thrown) {
+          const isGivenUp = given.aborted && thrown instanceof ProviderError && thrown.code === "CANCELLED";
+          throw isGivenUp && !signal.aborted ? (given.reason as ProviderError) : thrown;
+        }
       },
       redial: hangUp,
+      giveUp(why) {
+        hanging.abort(new ProviderError("DEADLINE_EXCEEDED", why));
+        hanging = new AbortController();
+      },
       renew() {
         hangUp();
         breaker[Symbol.dispose]();

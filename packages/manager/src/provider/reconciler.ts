@@ -297,6 +297,9 @@ export function createProviderReconciler(
       }
     } else {
       memory.lastFailure = result.error.message;
+      if (memory.health.healthy !== true && result.error.reason === "Timeout") {
+        handle.giveUp("the provider does not answer its health checks either");
+      }
       countError(manager, result.error);
       memory.refusedSinceMs =
         result.error.reason === "ConnectionFailed" && !result.error.counted

@@ -13,11 +13,13 @@ import { beginOperationTrace, endOperationTrace, operationContext, traceNote } f
 import { nextFailure } from "../operation/pace.ts";
 import { Throttled } from "../provider/pool.ts";
 import type { ProviderHandle } from "../provider/pool.ts";
+import { referenceKey } from "../resources.ts";
 import type { Desired } from "./desired.ts";
 import { forgetFailures, taskField, taskOf } from "./journal.ts";
 import type { Attempt, Journal, Mutation } from "./journal.ts";
 import { countOperation } from "./measure.ts";
 import type { Observed } from "./plan.ts";
+import { requireOwnId } from "./references.ts";
 import { createRequest, powerRequest, powerStateOf, reconfigureRequest } from "./requests.ts";
 import type { Session } from "./session.ts";
 import { afterRevert, countRevert } from "./snapshots.ts";
@@ -110,6 +112,9 @@ export function createOperations(options: OperationsOptions): Operations {
     switch (attempt.operation) {
       case "Create": {
         const answer = await handle.call("createVM", createRequest(options.desired(), userData), call);
+        const { metadata, spec } = session.vm;
+        const providerKey = referenceKey(spec.providerRef, metadata.namespace);
+        requireOwnId(manager.informers, { providerKey, id: answer.id, uid: metadata.uid });
         pendingId = answer.id;
         return answer.task?.id;
       }
@@ -306,7 +311,9 @@ export function createOperations(options: OperationsOptions): Operations {
       const answer = await handle.call("describeVM", { id: idOf() }, call);
       count("success");
       const { exists, ips, consoleUrl } = answer;
-      return { exists, power: powerStateOf(answer.powerState), ips: exists ? [...ips] : [], consoleUrl };
+      const power = powerStateOf(answer.powerState);
+      const unknown = exists && power === undefined ? { unknownPower: answer.powerState } : {};
+      return { exists, power, ...unknown, ips: exists ? [...ips] : [], consoleUrl };
     } catch (thrown) {
       signal.throwIfAborted();
       if (thrown instanceof Throttled) throw thrown;

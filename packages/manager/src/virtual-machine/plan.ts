@@ -6,6 +6,8 @@ export interface Observed {
   readonly exists: boolean;
   /** Undefined when the provider's word for it is not known. */
   readonly power: "On" | "Off" | "Suspended" | undefined;
+  /** That word. */
+  readonly unknownPower?: string;
   readonly ips: readonly string[];
   readonly consoleUrl: string;
 }

@@ -11,8 +11,12 @@ interface Reference {
   readonly namespace?: string;
 }
 
-/** Indexers by which the machines that name an object are found when it changes. */
+/** Indexers by which the machines that name an object are found when it changes, and the one that a provider's id means. */
 export const referenceIndexers = {
+  id: ({ metadata, spec, status }: VirtualMachine): string[] =>
+    status?.id === undefined || status.id === ""
+      ? []
+      : [idKey(referenceKey(spec.providerRef, metadata.namespace), status.id)],
   provider: ({ metadata, spec }: VirtualMachine): string[] => [referenceKey(spec.providerRef, metadata.namespace)],
   class: ({ metadata, spec }: VirtualMachine): string[] => [referenceKey(spec.classRef, metadata.namespace)],
   image: ({ metadata, spec }: VirtualMachine): string[] =>
@@ -68,4 +72,27 @@ export function findReferences(vm: VirtualMachine, informers: Informers): Refere
     throw new ManagerError("dependency_not_found", missing.join("; "));
   }
   return { provider, providerType, vmClass: found.vmClass, image: found.image, networks: found.networks ?? [] };
+}
+
+function idKey(providerKey: string, id: string): string {
+  return `${providerKey} ${id}`;
+}
+
+/**
+ * Two objects with one machine would change and delete it under each other.
+ *
+ * @throws ManagerError `unexpected_state` when the id that a provider gave the machine of the object `uid` is that of another object.
+ */
+export function requireOwnId(
+  informers: Pick<Informers, "virtualMachines">,
+  given: { readonly providerKey: string; readonly id: string; readonly uid: string | undefined },
+): void {
+  const others = informers.virtualMachines.byIndex("id", idKey(given.providerKey, given.id));
+  const owner = others.find(({ metadata }) => metadata.uid !== given.uid);
+  if (owner === undefined) return;
+  const { namespace, name } = owner.metadata;
+  throw new ManagerError(
+    "unexpected_state",
+    `the provider gave the machine the id ${given.id}, which is that of VirtualMachine ${namespace}/${name}`,
+  );
 }

@@ -140,11 +140,19 @@ function readyCondition(input: StatusInput): Omit<ConditionInput, "type"> {
       ? { status: "True", reason: "Running", message: "the machine is On" }
       : { status: "True", reason: "Stopped", message: `the machine is ${observed?.power}` };
   }
+  if (observed?.unknownPower !== undefined) {
+    const word = JSON.stringify(observed.unknownPower.slice(0, longestWord));
+    const message = `the provider reports the power state ${word}; the machine is left alone until that is On, Off or Suspended`;
+    return { status: "False", reason: "PowerStateUnknown", message };
+  }
   if (journal.shutdownAtMs !== undefined) {
     return { status: "False", reason: "ShuttingDown", message: "the guest was asked to shut down" };
   }
   return { status: "False", reason: "Pending", message: "the machine is not as wished yet" };
 }
+
+/** Of what a provider says in place of a power state. */
+const longestWord = 60;
 
 /** The machine has the wished shape and power state. */
 export function isAsWished(journal: Journal, desired: Desired | undefined, observed: Observed | undefined): boolean {
