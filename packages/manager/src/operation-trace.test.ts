@@ -5,9 +5,19 @@ import type { ExportResult } from "@opentelemetry/core";
 import { SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 import { bearerToken, createKubeClient } from "@almanac/kube";
+import type { KubeObject } from "@almanac/kube";
 import type { Telemetry } from "@almanac/telemetry";
 import { afterEach, describe, expect, it } from "vitest";
-import { closeWorlds, createWorld, eventsOf, isCurrent, until, untilReady, type World } from "./world.test.helper.ts";
+import {
+  closeWorlds,
+  condition,
+  createWorld,
+  eventsOf,
+  isCurrent,
+  until,
+  untilReady,
+  type World,
+} from "./world.test.helper.ts";
 
 afterEach(closeWorlds);
 
@@ -68,6 +78,80 @@ async function startTraced(world: World, name: string, file: string) {
   };
 }
 
+/** One kind of operation: what it is called, on which objects, and by which method of a provider. */
+interface Kind {
+  readonly operation: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly method: string;
+}
+
+/** The trace that `start` began holds all that belongs to the operation, each below the right span, and nothing else. */
+function expectTrace(spans: readonly Line[], start: Line, { operation, kind, plural, method }: Kind): void {
+  const byId = new Map(spans.map((span) => [span.id, span]));
+  const within = spans.filter(({ trace }) => trace === start.trace);
+  const names = (found: readonly Line[]): string[] => [...new Set(found.map(({ name }) => name))];
+  // One operation and its one result.
+  expect(names(within.filter(({ name }) => /^(operation|result) /.test(name)))).toEqual([
+    `operation ${operation}`,
+    `result ${operation}`,
+  ]);
+  // No span whose parent is missing, and one root.
+  const roots = within.filter(({ parent }) => parent === undefined);
+  expect(roots).toHaveLength(1);
+  expect(within.filter(({ parent }) => parent !== undefined && !byId.has(parent))).toEqual([]);
+  const below = (span: Line): Line[] => within.filter(({ parent }) => parent === span.id);
+  const ancestors = (span: Line): Line[] => {
+    const parent = span.parent === undefined ? undefined : byId.get(span.parent);
+    return parent === undefined ? [] : [parent, ...ancestors(parent)];
+  };
+  // Begun in a reconcile that tells what led to it, or behind another operation, with a link to it.
+  const [root] = roots as [Line];
+  if (root === start) expect(start.links).toHaveLength(1);
+  else {
+    expect(root.name).toBe(`reconcile ${kind}`);
+    expect(names(below(root))).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^watch \w+ \w+$/) as string, `queue ${kind}`]),
+    );
+  }
+  // Kept and sent by the one who began it: the journal with the context, then the request, the task at the other end.
+  expect(below(start).map(({ name }) => name)).toContain(
+    `PATCH /apis/infra.virtrigaud.io/v1beta1/namespaces/{namespace}/${plural}/{name}`,
+  );
+  const task = within.filter(({ name }) => name === `task ${method}`);
+  expect(task).toHaveLength(1);
+  const chain = ancestors(task[0] as Line);
+  expect(chain.map(({ process, kind }) => [process === "provider" ? "provider" : "manager", kind])).toEqual(
+    expect.arrayContaining([
+      ["provider", 1],
+      ["manager", 2],
+    ]),
+  );
+  expect(chain.slice(0, 3).map(({ id }) => id)).toContain(start.id);
+  // Followed by reconciles of both managers that ask for the task.
+  const reconciles = below(start).filter(({ name }) => name === `reconcile ${kind}`);
+  expect(reconciles.length).toBeGreaterThan(0);
+  expect(below(start).map(({ name }) => name)).toContain(`queue ${kind}`);
+  const polls = within.filter(({ name, kind }) => kind === 2 && name.includes("TaskStatus"));
+  expect(polls.length).toBeGreaterThan(0);
+  for (const poll of polls) expect(ancestors(poll).map(({ id }) => id)).toContain(start.id);
+  const result = within.find(({ name }) => name === `result ${operation}`);
+  expect(result).toMatchObject({ parent: start.id, attributes: { "almanac.operation.outcome": "success" } });
+}
+
+/** It was begun by one manager and ended by another. */
+function expectTwoManagers(spans: readonly Line[], begun: readonly Line[], operation: string): void {
+  const processes = begun.map(({ trace }) => [
+    ...new Set(
+      spans.filter((span) => span.trace === trace && span.process !== "provider").map(({ process }) => process),
+    ),
+  ]);
+  expect(
+    processes.some((found) => found.length === 2),
+    operation,
+  ).toBe(true);
+}
+
 const methodOf = { Create: "CreateVM", Power: "PowerVM", Reconfigure: "ReconfigureVM", Delete: "DeleteVM" } as const;
 type Traced = keyof typeof methodOf;
 
@@ -120,71 +204,13 @@ describe("an operation's trace", () => {
     await manager.stop();
 
     const spans = readSpans(file);
-    const byId = new Map(spans.map((span) => [span.id, span]));
     for (const operation of Object.keys(methodOf) as Traced[]) {
       const begun = spans.filter(({ name }) => name === `operation ${operation}`);
       // The machine is also powered on once after it was made.
       expect(begun.length, operation).toBe(operation === "Power" ? 2 : 1);
-      for (const start of begun) {
-        const within = spans.filter(({ trace }) => trace === start.trace);
-        const names = (found: readonly Line[]): string[] => [...new Set(found.map(({ name }) => name))];
-        // One operation and its one result.
-        expect(names(within.filter(({ name }) => /^(operation|result) /.test(name)))).toEqual([
-          `operation ${operation}`,
-          `result ${operation}`,
-        ]);
-        // No span whose parent is missing, and one root.
-        const roots = within.filter(({ parent }) => parent === undefined);
-        expect(roots).toHaveLength(1);
-        expect(within.filter(({ parent }) => parent !== undefined && !byId.has(parent))).toEqual([]);
-        const below = (span: Line): Line[] => within.filter(({ parent }) => parent === span.id);
-        const ancestors = (span: Line): Line[] => {
-          const parent = span.parent === undefined ? undefined : byId.get(span.parent);
-          return parent === undefined ? [] : [parent, ...ancestors(parent)];
-        };
-        // Begun in a reconcile that tells what led to it, or behind another operation, with a link to it.
-        const [root] = roots as [Line];
-        if (root === start) expect(start.links).toHaveLength(1);
-        else {
-          expect(root.name).toBe("reconcile VirtualMachine");
-          expect(names(below(root))).toEqual(
-            expect.arrayContaining([expect.stringMatching(/^watch \w+ \w+$/) as string, "queue VirtualMachine"]),
-          );
-        }
-        // Kept and sent by the one who began it: the journal with the context, then the request, the task at the other end.
-        expect(below(start).map(({ name }) => name)).toContain(
-          "PATCH /apis/infra.virtrigaud.io/v1beta1/namespaces/{namespace}/virtualmachines/{name}",
-        );
-        const task = within.filter(({ name }) => name === `task ${methodOf[operation]}`);
-        expect(task).toHaveLength(1);
-        const chain = ancestors(task[0] as Line);
-        expect(chain.map(({ process, kind }) => [process === "provider" ? "provider" : "manager", kind])).toEqual(
-          expect.arrayContaining([
-            ["provider", 1],
-            ["manager", 2],
-          ]),
-        );
-        expect(chain.slice(0, 3).map(({ id }) => id)).toContain(start.id);
-        // Followed by reconciles of both managers that ask for the task.
-        const reconciles = below(start).filter(({ name }) => name === "reconcile VirtualMachine");
-        expect(reconciles.length).toBeGreaterThan(0);
-        expect(below(start).map(({ name }) => name)).toContain("queue VirtualMachine");
-        const polls = within.filter(({ name, kind }) => kind === 2 && name.includes("TaskStatus"));
-        expect(polls.length).toBeGreaterThan(0);
-        for (const poll of polls) expect(ancestors(poll).map(({ id }) => id)).toContain(start.id);
-        const result = within.find(({ name }) => name === `result ${operation}`);
-        expect(result).toMatchObject({ parent: start.id, attributes: { "almanac.operation.outcome": "success" } });
-      }
-      // The one that was interrupted was ended by another process than began it.
-      const processes = begun.map(({ trace }) => [
-        ...new Set(
-          spans.filter((span) => span.trace === trace && span.process !== "provider").map(({ process }) => process),
-        ),
-      ]);
-      expect(
-        processes.some((found) => found.length === 2),
-        operation,
-      ).toBe(true);
+      const kind = { operation, kind: "VirtualMachine", plural: "virtualmachines", method: methodOf[operation] };
+      for (const start of begun) expectTrace(spans, start, kind);
+      expectTwoManagers(spans, begun, operation);
     }
 
     // The exemplar of each operation's duration names its trace.
@@ -200,6 +226,87 @@ describe("an operation's trace", () => {
       const traces = spans.filter(({ name }) => name === `operation ${operation}`).map(({ trace }) => trace);
       expect(traces, operation).toEqual(expect.arrayContaining(ids));
       expect(ids.length, operation).toBeGreaterThan(0);
+    }
+  });
+
+  it("of a snapshot, a revert, a clone and an image goes over a manager's restart as well", async () => {
+    const world = await createWorld();
+    const file = join(world.folder, "spans.jsonl");
+    writeFileSync(file, "");
+    await world.startMock("lab", {
+      delays: { taskMs: { min: 400, max: 400 } },
+      telemetry: traced(world.telemetry, "provider", file),
+    });
+    await world.addProvider("lab");
+    const { virtualMachines, vmSnapshots, vmClones, vmImages } = world.resources;
+    const namespace = "default";
+    let manager = await startTraced(world, "manager-0", file);
+    await until("healthy", () => world.provider("lab")?.status?.healthy);
+    let restarts = 0;
+    const find = (plural: string, name: string): KubeObject | undefined =>
+      world.api.store.get(`${plural}.infra.virtrigaud.io`, namespace, name) as never;
+    const phase = (plural: string, name: string): string | undefined =>
+      (find(plural, name) as { readonly status?: { readonly phase?: string } } | undefined)?.status?.phase;
+
+    /** Carries one operation on an object out, with another manager from the moment its task is known. */
+    async function restartWithin(plural: string, name: string, act: () => Promise<unknown>): Promise<void> {
+      await act();
+      await until(`task of ${plural} ${name}`, () => {
+        const object = find(plural, name);
+        const journal = object?.metadata.annotations?.["almanac.dev/operation"] ?? "";
+        if (plural !== "virtualmachines") return journal.includes('"task":');
+        return journal.includes('"operation":"Revert"') && world.machine(name)?.status?.lastTaskRef !== undefined;
+      });
+      await manager.stop();
+      restarts += 1;
+      manager = await startTraced(world, `manager-${restarts}`, file);
+    }
+
+    await vmImages.create({
+      metadata: { name: "ubuntu", namespace },
+      spec: { source: { libvirt: { url: "https://images.example/ubuntu.img" } }, prepare: {} },
+    } as never);
+    await restartWithin("vmimages", "ubuntu", () =>
+      world.addMachine("web", { imageRef: { name: "ubuntu", namespace } }),
+    );
+    await untilReady(world, "web");
+    await restartWithin("vmsnapshots", "nightly", () =>
+      vmSnapshots.create({ metadata: { name: "nightly", namespace }, spec: { vmRef: { name: "web" } } } as never),
+    );
+    await until("taken", () => phase("vmsnapshots", "nightly") === "Ready");
+    await restartWithin("virtualmachines", "web", () =>
+      virtualMachines.patch(
+        { namespace, name: "web" },
+        { spec: { snapshot: { revertToRef: { name: "nightly" } } } },
+        { type: "merge" },
+      ),
+    );
+    await until("reverted", () => condition(world.machine("web"), "Reverted")?.status === "True");
+    await untilReady(world, "web");
+    await restartWithin("vmclones", "copy", () =>
+      vmClones.create({
+        metadata: { name: "copy", namespace },
+        spec: { source: { vmRef: { name: "web" } }, target: { name: "copy-vm" } },
+      } as never),
+    );
+    await until("cloned", () => phase("vmclones", "copy") === "Ready");
+    await restartWithin("vmsnapshots", "nightly", () => vmSnapshots.delete({ namespace, name: "nightly" }));
+    await until("deleted", () => find("vmsnapshots", "nightly") === undefined);
+    await manager.stop();
+
+    const spans = readSpans(file);
+    const kinds: readonly Kind[] = [
+      { operation: "PrepareImage", kind: "VMImage", plural: "vmimages", method: "PrepareImage" },
+      { operation: "CreateSnapshot", kind: "VMSnapshot", plural: "vmsnapshots", method: "CreateSnapshot" },
+      { operation: "Revert", kind: "VirtualMachine", plural: "virtualmachines", method: "RevertSnapshot" },
+      { operation: "CloneVM", kind: "VMClone", plural: "vmclones", method: "CloneVM" },
+      { operation: "DeleteSnapshot", kind: "VMSnapshot", plural: "vmsnapshots", method: "DeleteSnapshot" },
+    ];
+    for (const kind of kinds) {
+      const begun = spans.filter(({ name }) => name === `operation ${kind.operation}`);
+      expect(begun.length, kind.operation).toBe(1);
+      for (const start of begun) expectTrace(spans, start, kind);
+      expectTwoManagers(spans, begun, kind.operation);
     }
   });
 
