@@ -42,5 +42,7 @@ export function exemplarsByBucket(
 }
 
 export function latest(exemplars: readonly Exemplar[] | undefined): Exemplar | undefined {
-  return exemplars?.reduce((last, exemplar) => (exemplar.timeMs >= last.timeMs ? exemplar : last));
+  let last: Exemplar | undefined;
+  for (const exemplar of exemplars ?? []) if (last === undefined || exemplar.timeMs >= last.timeMs) last = exemplar;
+  return last;
 }

@@ -31,7 +31,8 @@ const both: Provider[] = ["engine", "official"];
 function setUp(provider: Provider, options: PrometheusReaderOptions = {}, views: ViewOptions[] = []) {
   const errors: unknown[] = [];
   const reader = createPrometheusReader({ onError: (error) => errors.push(error), ...options });
-  return { reader, errors, meter: providers[provider](reader, views).getMeter("test", "1.2") };
+  const meterProvider = providers[provider](reader, views);
+  return { reader, errors, meterProvider, meter: meterProvider.getMeter("test", "1.2") };
 }
 
 async function parsed(reader: PrometheusReader, format: PageFormat) {
@@ -266,6 +267,44 @@ describe("exemplars", () => {
     expect(found.map(({ name }) => name)).toEqual(["jobs_total", "wait_bucket", "wait_bucket", "wait_bucket"]);
     expect(found[0]?.exemplar?.labels.get("trace_id")).toBe(ids.trace_id);
     expect(Math.abs((found[0]?.exemplar?.timestampMs ?? 0) - Date.now())).toBeLessThan(60_000);
+  });
+
+  it("of some of the series that two scopes share or feed stand in every format", async () => {
+    const { reader, meterProvider } = setUp("engine");
+    meterProvider.getMeter("a").createCounter("jobs").add(1, { k: 1 }, sampled);
+    meterProvider.getMeter("b").createCounter("jobs").add(1, { k: 2 });
+    for (const format of ["openmetrics", "protobuf"] as const) {
+      const samples = [...(await parsed(reader, format)).values()].flatMap((family) => family.samples);
+      expect(samples.map(({ labels, exemplar }) => [labels.get("k"), exemplar?.value])).toEqual([
+        ["1", 1],
+        ["2", undefined],
+      ]);
+    }
+  });
+
+  it("are good in every format whatever scopes and labels are merged", async () => {
+    const call = fc.record({
+      scope: fc.constantFrom("a", "b", "c"),
+      instrument: fc.constantFrom("createCounter" as const, "createHistogram" as const, "createUpDownCounter" as const),
+      exponential: fc.boolean(),
+      labels: fc.constantFrom<Attributes>({}, { "a.b": 1 }, { a_b: 1 }, { a_b: "1" }, { a_b: 2 }, { é: "x" }),
+      value: fc.nat(1000),
+      context: fc.constantFrom(ROOT_CONTEXT, sampled),
+    });
+    const aggregation = { type: AggregationType.EXPONENTIAL_HISTOGRAM } as const;
+    await fc.assert(
+      fc.asyncProperty(fc.array(call, { maxLength: 12 }), async (calls) => {
+        const { reader, meterProvider } = setUp("engine", {}, [{ instrumentName: "*exponential", aggregation }]);
+        for (const { scope, instrument, exponential, labels, value, context } of calls) {
+          const meter = meterProvider.getMeter(scope);
+          if (instrument === "createHistogram") {
+            meter.createHistogram(exponential ? "h.exponential" : "h").record(value, labels, context);
+          } else meter[instrument](instrument).add(value, labels, context);
+        }
+        for (const format of formats) await parsed(reader, format);
+      }),
+      { numRuns: 150, seed: 20261121 },
+    );
   });
 
   it("of a counter that OpenMetrics cannot call one are left out", async () => {
