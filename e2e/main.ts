@@ -1,5 +1,5 @@
 /**
- * Scenarios against real peers: `npm run e2e [-- --only NAME[,NAME]] [--keep] [--help]`. Builds the peers that are missing, starts
+ * Scenarios against real peers: `npm run e2e [-- --only NAME[,NAME]] [--seed N] [--full] [--keep] [--help]`. Builds the peers that are missing, starts
  * everything on loopback, ends what it started. The last line is `N passed, N failed`; exit code 0, 1 (a check failed) or 2 (usage).
  */
 import { spawnSync } from "node:child_process";
@@ -12,6 +12,7 @@ import { createReport } from "./lib/report.ts";
 import type { Report } from "./lib/report.ts";
 import { api } from "./scenarios/api.ts";
 import { badInput } from "./scenarios/bad-input.ts";
+import { chaos } from "./scenarios/chaos.ts";
 import { formats } from "./scenarios/formats.ts";
 import { kills } from "./scenarios/kills.ts";
 import { pack } from "./scenarios/pack.ts";
@@ -19,10 +20,18 @@ import { pipeline } from "./scenarios/pipeline.ts";
 import { push } from "./scenarios/push.ts";
 import { untilReady } from "./scenarios/until-ready.ts";
 
+/** What the command line says to scenarios that draw at random. */
+export interface RunOptions {
+  /** The same seed, the same draws. */
+  readonly seed: number;
+  /** Everything that takes long as well. */
+  readonly full: boolean;
+}
+
 /** One scenario: gets a folder of its own and reports its checks. What it throws itself counts as one failed check. */
 export interface Scenario {
   readonly title: string;
-  run(report: Report, folder: string): Promise<void>;
+  run(report: Report, folder: string, options: RunOptions): Promise<void>;
 }
 
 const scenarios: Readonly<Record<string, Scenario>> = {
@@ -34,25 +43,32 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   "bad-input": badInput,
   pack,
   api,
+  chaos,
 };
 
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
+    seed: { type: "string", default: "1" },
+    full: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
 const names = values.only?.split(",") ?? Object.keys(scenarios);
 const unknown = names.filter((name) => !(name in scenarios));
-if (values.help || unknown.length > 0) {
-  const usage = `Usage: npm run e2e [-- --only ${Object.keys(scenarios).join(",")}] [--keep]
+const options: RunOptions = { seed: Number(values.seed), full: values.full };
+const isSeed = /^\d{1,9}$/.test(values.seed);
+if (values.help || unknown.length > 0 || !isSeed) {
+  const usage = `Usage: npm run e2e [-- --only ${Object.keys(scenarios).join(",")}] [--seed N] [--full] [--keep]
 
+--seed begins the random scenarios' draws (default 1); --full runs five times as many of them.
 --keep leaves the scenarios' folders (logs, state) behind and says where.
 Exit codes: 0 all passed, 1 a check failed, 2 wrong usage.`;
   if (unknown.length > 0) console.error(`e2e: unknown scenario "${unknown.join(", ")}"\n${usage}`);
+  else if (!isSeed) console.error(`e2e: --seed: "${values.seed}" is not a whole number of at most 9 digits\n${usage}`);
   else console.log(usage);
-  process.exit(unknown.length > 0 ? 2 : 0);
+  process.exit(unknown.length > 0 || !isSeed ? 2 : 0);
 }
 
 const report = createReport();
@@ -72,7 +88,7 @@ for (const name of names) {
   mkdirSync(own);
   const begin = performance.now();
   try {
-    await scenario.run(report, own);
+    await scenario.run(report, own, options);
   } catch (error) {
     await report.check("the scenario runs to its end", () => {
       throw error;

@@ -1,0 +1,134 @@
+import { total } from "../page.ts";
+import { eventually, must } from "../report.ts";
+import { balance, checkAtRest, countedResults, countedRpcs } from "./account.ts";
+import type { AnyObject } from "./program.ts";
+import type { FollowedKind } from "./results.ts";
+import type { Recorder } from "./recorder.ts";
+import { journalOf } from "./results.ts";
+import type { World } from "./world.ts";
+
+const hypervisorNames = ["a", "b"] as const;
+const sizes: Readonly<Record<string, number>> = { small: 1, medium: 2 };
+
+/** The machines that the API has are those that the hypervisors have, and as they are wished. */
+export function checkMachines(world: World, all: Record<FollowedKind, AnyObject[]>): string {
+  const wrong: string[] = [];
+  const kept = new Map(
+    hypervisorNames.flatMap((name) => world.machines(name).map((machine) => [machine.owner ?? machine.id, machine])),
+  );
+  const count = hypervisorNames.reduce((sum, name) => sum + world.machines(name).length, 0);
+  for (const { metadata, spec } of all.VirtualMachine) {
+    const what = `${metadata.namespace}/${metadata.name} (${metadata.uid})`;
+    const machine = kept.get(metadata.uid ?? "");
+    if (machine === undefined) {
+      wrong.push(`${what} is lost: no hypervisor has it`);
+      continue;
+    }
+    const power = spec.powerState === "On" || spec.powerState === undefined ? "On" : "Off";
+    if (machine.name !== metadata.name) wrong.push(`${what} is named ${machine.name} there`);
+    if (machine.powerState !== power) wrong.push(`${what} is ${machine.powerState}, wished ${power}`);
+    const cpu = spec.classRef === undefined ? undefined : sizes[spec.classRef.name];
+    if (cpu !== undefined && machine.cpu !== cpu) wrong.push(`${what} has ${machine.cpu} CPU, wished ${cpu}`);
+    const wished = all.VMSnapshot.filter(
+      (snapshot) => snapshot.metadata.namespace === metadata.namespace && snapshot.spec.vmRef?.name === metadata.name,
+    ).map((snapshot) => journalOf(snapshot).id ?? "(no id)");
+    const found = machine.snapshots.map(({ id }) => id);
+    if (wished.sort().join() !== found.sort().join())
+      wrong.push(`${what} has the snapshots ${found.join(" ")}, the API ${wished.join(" ")}`);
+  }
+  if (count !== all.VirtualMachine.length) {
+    const known = new Set(all.VirtualMachine.map(({ metadata }) => metadata.uid));
+    const strays = [...kept.values()].filter(({ owner }) => !known.has(owner));
+    wrong.push(
+      `the hypervisors have ${count} machines, the API ${all.VirtualMachine.length}: ${JSON.stringify(strays)}`,
+    );
+  }
+  must(wrong.length === 0, wrong.join("\n"));
+  return `${count} machines, ${all.VMSnapshot.length} snapshots`;
+}
+
+const effectOperations: Readonly<Record<string, string>> = {
+  PowerVM: "Power",
+  ReconfigureVM: "Reconfigure",
+  RevertSnapshot: "Revert",
+  DeleteVM: "Delete",
+};
+
+/** No effect happened more often than it was asked for. `isEmpty`: every machine that was made has been deleted. */
+export function checkEffects(world: World, recorder: Recorder, isEmpty: boolean): string {
+  const wrong: string[] = [];
+  let effects = 0;
+  for (const name of hypervisorNames) {
+    const lines = world.journal(name).filter(({ kind }) => kind === "effect");
+    effects += lines.length;
+    const changes = new Set(lines.map(({ change }) => change));
+    if (changes.size !== lines.length) wrong.push(`${name}: ${lines.length - changes.size} effects happened twice`);
+    for (const [owner = "", own] of Map.groupBy(lines, (line) => line.owner)) {
+      if (owner === "") continue;
+      const tally = (...methods: string[]): number => own.filter(({ method }) => methods.includes(method)).length;
+      const made = tally("CreateVM", "CloneVM");
+      if (made !== 1) wrong.push(`${name}: machine of ${owner} was made ${made} times`);
+      const deleted = tally("DeleteVM");
+      if (deleted > made || (isEmpty && deleted !== made))
+        wrong.push(`${name}: machine of ${owner} was made ${made} times and deleted ${deleted} times`);
+      for (const [method, operation] of Object.entries(effectOperations)) {
+        const asked = recorder.attempts(owner, operation);
+        if (tally(method) > asked)
+          wrong.push(`${name}: ${tally(method)} × ${method} for ${owner}, asked for ${asked} times`);
+      }
+      const taken = tally("CreateSnapshot");
+      const snapshots = recorder.snapshotsOf(owner);
+      if (taken > snapshots) wrong.push(`${name}: ${taken} snapshots taken of ${owner}, ${snapshots} VMSnapshots`);
+      if (tally("DeleteSnapshot") > taken) wrong.push(`${name}: more snapshots of ${owner} deleted than taken`);
+    }
+  }
+  must(wrong.length === 0, wrong.join("\n"));
+  return `${effects} effects`;
+}
+
+/** What the managers counted over all their lives is what the API says was kept. */
+export async function checkResults(world: World, recorder: Recorder): Promise<string> {
+  await Promise.all(world.managers.map((manager) => manager.read()));
+  const happened = recorder.results.map(({ series, outcome, atMs, open }) => ({
+    series: `${series} ${outcome}`,
+    atMs,
+    open,
+  }));
+  const lives = world.managers.flatMap((manager) => manager.lives);
+  const { happened: all, counted, inFlight } = balance(lives, happened, countedResults);
+  const kills = world.managers.reduce((sum, manager) => sum + manager.kills, 0);
+  return `${all} results, ${counted} counted, ${all - counted} of ${inFlight} around ${kills} kills were not`;
+}
+
+/** What the providers counted over all their lives is what their journals say. */
+export async function checkRpcs(world: World): Promise<string> {
+  const evidence: string[] = [];
+  for (const name of hypervisorNames) {
+    const process = world.hypervisors[name];
+    // Health checks go on: what came after the page was read is not on it.
+    await process.read();
+    const untilMs = process.lives.at(-1)?.readAtMs ?? 0;
+    const lines = world.journal(name).filter(({ kind }) => kind === "rpc");
+    const happened = lines
+      .map(({ method, code, time }) => ({ series: `${method} ${code}`, atMs: Date.parse(time) }))
+      .map((line) => ({ ...line, open: line.atMs >= untilMs - 5 }));
+    const { counted } = balance(process.lives, happened, countedRpcs);
+    const samples = process.lives.at(-1)?.samples ?? [];
+    const inflight = total(samples, "virtrigaud_provider_tasks_inflight");
+    must(inflight === 0, `${name}: ${inflight} tasks in flight at rest`);
+    evidence.push(`${name} ${counted} of ${lines.length} in ${process.kills + 1} lives`);
+  }
+  return evidence.join(", ");
+}
+
+/** The queues and breakers of every manager, against other families of the same page. */
+export function checkManagersAtRest(world: World): Promise<string> {
+  return eventually(async () => {
+    const evidence: string[] = [];
+    for (const manager of world.managers) {
+      await manager.read();
+      for (const life of manager.lives.slice(-1)) evidence.push(checkAtRest(life));
+    }
+    return evidence.join("; ");
+  }, 20_000);
+}
