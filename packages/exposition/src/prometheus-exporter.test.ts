@@ -73,6 +73,26 @@ describe("PrometheusExporter", () => {
     expect(await answer.text()).toBe("# TYPE g gauge\ng 1\n");
   });
 
+  it("answers methods other than GET with headers alone or 405, and leaves none waiting", async () => {
+    const { exporter, meter, url } = await start({ withoutTargetInfo: true });
+    meter.createGauge("g").record(1);
+    const own = createServer((request, response) => exporter.getMetricsRequestHandler(request, response));
+    own.listen(0, "127.0.0.1");
+    await once(own, "listening");
+    cleanUps.push(() => own.close());
+    for (const address of [`${url}/metrics`, `http://127.0.0.1:${(own.address() as AddressInfo).port}/`]) {
+      for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
+        const body = method === "POST" ? { body: "x" } : {};
+        const answer = await fetch(address, { method, ...body, signal: AbortSignal.timeout(2_000) });
+        expect([answer.status, answer.headers.get("allow")], method).toEqual([405, "GET, HEAD"]);
+        expect(await answer.text()).toContain("only GET and HEAD");
+      }
+      const headers = { "accept-encoding": "identity" };
+      const head = await fetch(address, { method: "HEAD", headers, signal: AbortSignal.timeout(2_000) });
+      expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([200, "19", ""]);
+    }
+  });
+
   it("reads host and port from the environment, where the configuration has none", async () => {
     const probe = createServer().listen(0, "127.0.0.1");
     await once(probe, "listening");

@@ -7,7 +7,7 @@ import { ExpositionError } from "./error.ts";
 import type { TranslationStrategy } from "./naming.ts";
 import { PageReader } from "./reader.ts";
 import { answerScrape } from "./scrape.ts";
-import { plain, send } from "./send.ts";
+import { plain, refuseMethod, send } from "./send.ts";
 
 /** The fields of the official exporter's configuration, and two of ours. */
 export interface PrometheusExporterConfig {
@@ -136,8 +136,12 @@ export class PrometheusExporter extends PageReader {
     });
   }
 
-  /** Answers a request with the metrics: for a server of one's own. */
+  /**
+   * Answers a request with the metrics: for a server of one's own. HEAD gets the headers alone, other methods than GET get 405 with
+   * `Allow`; the official exporter sends the page whatever the method.
+   */
   getMetricsRequestHandler(request: IncomingMessage, response: ServerResponse): void {
+    if (refuseMethod(request, response)) return;
     const options = { onScrape: undefined, logger: diagLogger, clock: systemClock };
     answerScrape(this, request, response, options).catch(() => request.socket.destroy());
   }

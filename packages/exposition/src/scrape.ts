@@ -26,7 +26,7 @@ export interface ScrapeOptions {
 const transferMs = 500;
 
 /**
- * Answers a request for metrics: 200 with the page, 503 with `Retry-After` when it cannot be had now, 500 when nothing could be collected.
+ * Answers a GET or HEAD request for metrics: 200 with the page, 503 with `Retry-After` when it cannot be had now, 500 when nothing could be collected.
  * Understands `?name[]=` and `X-Prometheus-Scrape-Timeout-Seconds`.
  */
 export async function answerScrape(
@@ -65,7 +65,7 @@ export async function answerScrape(
     "content-length": length,
     vary: "Accept, Accept-Encoding",
   });
-  if (request.method !== "GET") {
+  if (request.method === "HEAD") {
     page.release();
     response.end();
     return;

@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 
 export const plain = "text/plain; charset=utf-8";
 
@@ -8,4 +8,12 @@ export function send(response: ServerResponse, status: number, contentType: stri
   const bytes = Buffer.from(body);
   response.writeHead(status, { "content-type": contentType, "content-length": bytes.byteLength });
   response.end(bytes);
+}
+
+/** Answers 405 where the method is neither GET nor HEAD, and says whether it has. */
+export function refuseMethod(request: IncomingMessage, response: ServerResponse): boolean {
+  if (request.method === "GET" || request.method === "HEAD") return false;
+  if (!response.headersSent) response.setHeader("allow", "GET, HEAD");
+  send(response, 405, plain, "only GET and HEAD are answered\n");
+  return true;
 }

@@ -7,7 +7,7 @@ import { ExpositionError } from "./error.ts";
 import type { Health, HealthChecks } from "./health.ts";
 import type { PrometheusReader } from "./reader.ts";
 import { answerScrape, type Scrape } from "./scrape.ts";
-import { plain, send } from "./send.ts";
+import { plain, refuseMethod, send } from "./send.ts";
 import { isWelcome } from "./web/client-certificate.ts";
 import type { TlsSettings } from "./web/tls-settings.ts";
 import type { WebConfig } from "./web/web-config.ts";
@@ -187,10 +187,7 @@ function createHandler(reader: PrometheusReader, options: HandlerOptions) {
     if (path !== "/" && path !== "/metrics" && path !== "/healthz" && path !== "/readyz") {
       return send(response, 404, plain, "not found; there are /metrics, /healthz and /readyz\n");
     }
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      response.setHeader("allow", "GET, HEAD");
-      return send(response, 405, plain, "only GET and HEAD are answered\n");
-    }
+    if (refuseMethod(request, response)) return;
     if (body) return send(response, 413, plain, "a request here has no body\n");
     if (path === "/metrics") return await answerScrape(reader, request, response, { onScrape, logger, clock });
     if (path === "/healthz") return await probe(health?.liveness, response);
