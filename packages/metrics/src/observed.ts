@@ -93,18 +93,14 @@ function createReading(
   function withinTime(pending: Promise<void>, controller: AbortController): Promise<void> {
     return new Promise((resolve) => {
       let late = false;
-      const timer = clock.setTimeout(
-        () => {
-          late = true;
-          overdue++;
-          const error = new Error(`no answer after ${timeoutMs} ms`);
-          controller.abort(error);
-          failed(error);
-          resolve();
-        },
-        timeoutMs,
-        { keepAlive: false },
-      );
+      const timer = clock.setTimeout(() => {
+        late = true;
+        overdue++;
+        const error = new Error(`no answer after ${timeoutMs} ms`);
+        controller.abort(error);
+        failed(error);
+        resolve();
+      }, timeoutMs);
       const ended = (then: () => void): void => {
         timer.cancel();
         if (late) overdue--;

@@ -120,6 +120,13 @@ export function createValueRule({ name, type, valueType }: StreamDescriptor): Va
   const growing = type === InstrumentType.COUNTER || type === InstrumentType.HISTOGRAM;
   const lowest = growing ? 0 : -Infinity;
   const integer = valueType === ValueType.INT;
+  // A mistake is often made with every measurement; it is the first of its kind that tells.
+  const said = new Set<string>();
+  function warn(mistake: string, message: string): void {
+    if (said.has(mistake)) return;
+    said.add(mistake);
+    diag.warn(`${message}. This is said once`);
+  }
   const isGauge = type === InstrumentType.GAUGE || type === InstrumentType.OBSERVABLE_GAUGE;
   return {
     lowest,
@@ -127,25 +134,27 @@ export function createValueRule({ name, type, valueType }: StreamDescriptor): Va
     integer,
     repair(value) {
       if (typeof value !== "number") {
-        diag.warn(
+        warn(
+          "type",
           `${name} got ${typeof value === "string" ? JSON.stringify(value.slice(0, 64)) : typeof value}; record numbers`,
         );
         return undefined;
       }
       if (value < lowest) {
-        diag.warn(
+        warn(
+          "negative",
           `${name} got ${value}; a ${growing && type === InstrumentType.COUNTER ? "counter" : "histogram"} takes none below 0`,
         );
         return undefined;
       }
       if (integer && !Number.isInteger(value)) {
-        diag.warn(`${name} takes integers, got ${value}; its fraction is cut off`);
+        warn("fraction", `${name} takes integers, got ${value}; its fraction is cut off`);
         // Adding 0 turns a negative zero into the other one.
         const whole = Math.trunc(value) + 0;
         return Number.isInteger(whole) ? whole : undefined;
       }
       if (Number.isNaN(value) && !isGauge) {
-        diag.warn(`${name} got NaN, which would spoil its sum; it is left out`);
+        warn("NaN", `${name} got NaN, which would spoil its sum; it is left out`);
         return undefined;
       }
       return value;

@@ -36,6 +36,10 @@ export class ObservableInstrument implements Observable {
   }
 
   addCallback(callback: ObservableCallback): void {
+    if (typeof callback !== "function") {
+      diag.warn(`${this.descriptor.name} got ${typeof callback} as a callback; give it a function. It is left out`);
+      return;
+    }
     this.callbacks.add(callback, this);
   }
 

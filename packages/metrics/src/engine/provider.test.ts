@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import type { Counter } from "@opentelemetry/api";
 import {
   AggregationTemporality,
@@ -14,6 +16,33 @@ import { ManualReader, openProvider, warningsOf } from "./manual-reader.test.hel
 import { createMeterProvider } from "./provider.ts";
 
 describe("createMeterProvider", () => {
+  it("refuses options that cannot be meant, naming them and the remedy", () => {
+    const open = (options: object) => () => createMeterProvider(options);
+    expect(open({ seriesIdleMs: "5" })).toThrow(
+      '[invalid_options] seriesIdleMs must be a positive number of milliseconds, got "5"; leave it out to keep series',
+    );
+    expect(open({ readers: null })).toThrow("[invalid_options] readers must be a list, got null");
+    expect(open({ readers: [{}] })).toThrow("[invalid_options] readers[0] is no MetricReader, got object; make one");
+    expect(open({ views: "x" })).toThrow('[invalid_options] views must be a list, got "x"');
+    expect(open({ resource: {} })).toThrow("[invalid_options] resource must be a Resource, got {}; make one with");
+  });
+
+  it("exports the rest at the end of a process although a callback never ends", async () => {
+    const program = `
+      import { ConsoleMetricExporter, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+      import { createMeterProvider } from "@almanac/metrics";
+      const exporter = new ConsoleMetricExporter();
+      const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 300, exportTimeoutMillis: 200 });
+      const provider = createMeterProvider({ readers: [reader] });
+      const meter = provider.getMeter("m");
+      meter.createCounter("kept").add(1);
+      meter.createObservableGauge("hangs").addCallback(() => new Promise(() => {}));
+      await provider.shutdown();`;
+    const args = ["-C", "source", "--input-type=module", "--eval", program];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname, timeout: 20_000 });
+    expect(stdout).toContain("name: 'kept'");
+  });
+
   it("works under the official periodic reader and exporters", async () => {
     const exporter = new InMemoryMetricExporter(AggregationTemporality.DELTA);
     const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 1_000_000 });

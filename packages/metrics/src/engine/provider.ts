@@ -57,10 +57,30 @@ export interface EngineMeterProvider extends MeterProvider {
 export function createMeterProvider(options: MeterProviderOptions = {}): EngineMeterProvider {
   const { resource = defaultResource(), readers = [], views = [], clock = systemClock } = options;
   const { exemplarFilter = "trace_based", seriesIdleMs } = options;
-  if (seriesIdleMs !== undefined && !(seriesIdleMs > 0)) {
+  if (seriesIdleMs !== undefined && !(typeof seriesIdleMs === "number" && seriesIdleMs > 0)) {
     throw new MetricsError(
       "invalid_options",
-      `seriesIdleMs must be a positive number of milliseconds, got ${seriesIdleMs}; leave it out to keep series`,
+      `seriesIdleMs must be a positive number of milliseconds, got ${JSON.stringify(seriesIdleMs)}; leave it out to keep series`,
+    );
+  }
+  for (const [name, list] of Object.entries({ readers, views })) {
+    if (Array.isArray(list)) continue;
+    throw new MetricsError(
+      "invalid_options",
+      `${name} must be a list, got ${JSON.stringify(list)}; leave it out for none`,
+    );
+  }
+  for (const [index, reader] of readers.entries()) {
+    if (typeof (reader as Partial<IMetricReader> | null)?.setMetricProducer === "function") continue;
+    throw new MetricsError(
+      "invalid_options",
+      `readers[${index}] is no MetricReader, got ${typeof reader}; make one, e.g. new PeriodicExportingMetricReader({ exporter })`,
+    );
+  }
+  if (typeof (resource as Partial<Resource> | null)?.attributes !== "object") {
+    throw new MetricsError(
+      "invalid_options",
+      `resource must be a Resource, got ${JSON.stringify(resource)}; make one with resourceFromAttributes`,
     );
   }
   if (!["always_on", "always_off", "trace_based"].includes(exemplarFilter)) {

@@ -60,9 +60,9 @@ describe("views", () => {
     const open = (view: object) => () => createMeterProvider({ views: [view] });
     expect(open({ name: "x" })).toThrow("[invalid_view] a view needs something to select");
     expect(open({ name: "x", instrumentName: "a*" })).toThrow('[invalid_view] a view that renames to "x"');
-    for (const aggregationCardinalityLimit of [0, -1, NaN, "many"]) {
+    for (const aggregationCardinalityLimit of [0, -1, NaN, 2.5, "many", "3"]) {
       expect(open({ instrumentName: "a", aggregationCardinalityLimit })).toThrow(
-        `[invalid_view] aggregationCardinalityLimit must be at least 1, got ${aggregationCardinalityLimit}`,
+        `[invalid_view] aggregationCardinalityLimit must be a whole number of at least 1, got ${typeof aggregationCardinalityLimit === "string" ? JSON.stringify(aggregationCardinalityLimit) : aggregationCardinalityLimit}`,
       );
     }
     const explicit = (boundaries: unknown) =>
@@ -70,12 +70,24 @@ describe("views", () => {
         instrumentName: "a",
         aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries } },
       });
-    expect(explicit([1, NaN])).toThrow("[invalid_view] bucket boundaries");
-    expect(explicit("1,2")).toThrow('[invalid_view] bucket boundaries must be numbers, got "1,2"');
+    expect(explicit([1, NaN])).toThrow("[invalid_view] aggregation.options.boundaries");
+    expect(explicit("1,2")).toThrow(
+      '[invalid_view] aggregation.options.boundaries must be a list of numbers, got "1,2"',
+    );
     const exponential = (maxSize: unknown) =>
       open({ instrumentName: "a", aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM, options: { maxSize } } });
     expect(exponential(NaN)).toThrow("[invalid_view] maxSize of an exponential histogram must be a positive integer");
     expect(exponential(0)).toThrow("got 0; 160 is the default");
+    expect(open({ instrumentName: "a", aggregation: { type: 99 } })).toThrow(
+      '[invalid_view] aggregation must be one of the SDK\'s, e.g. { type: AggregationType.SUM }, got {"type":99}',
+    );
+    expect(open({ instrumentName: "a", attributesProcessors: ["x"] })).toThrow(
+      '[invalid_view] attributesProcessors[0] must have a process function, got "x"',
+    );
+    expect(open({ instrumentName: "a", attributeKeys: ["x"] })).toThrow("[invalid_view] attributeKeys");
+    expect(() => createMeterProvider({ views: [null as never] })).toThrow(
+      "[invalid_view] a view must be an object, got null",
+    );
   });
 
   it("stay as they were given", async () => {

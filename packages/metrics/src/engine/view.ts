@@ -38,6 +38,12 @@ const byKey = [createAllowListAttributesProcessor([]).constructor, createDenyLis
  * in it is none that could be meant.
  */
 export function createView(options: ViewOptions): View {
+  if (typeof options !== "object" || options === null) {
+    throw new MetricsError(
+      "invalid_view",
+      `a view must be an object, got ${shown(options)}; e.g. { instrumentName: "http_*" }`,
+    );
+  }
   const { name, description, aggregation, aggregationCardinalityLimit: limit } = options;
   const { instrumentName, instrumentType, instrumentUnit, meterName, meterVersion, meterSchemaUrl } = options;
   const criteria = [instrumentName, instrumentType, instrumentUnit, meterName, meterVersion, meterSchemaUrl];
@@ -53,10 +59,23 @@ export function createView(options: ViewOptions): View {
       `a view that renames to "${name}" must select one instrument, got instrumentName=${JSON.stringify(instrumentName)}; name it without wildcards`,
     );
   }
-  if (limit !== undefined && limit !== null && !(limit >= 1)) {
+  if (limit !== undefined && limit !== null && !(Number.isSafeInteger(limit) && limit >= 1)) {
     throw new MetricsError(
       "invalid_view",
-      `aggregationCardinalityLimit must be at least 1, got ${String(limit)}; the overflow series counts towards it`,
+      `aggregationCardinalityLimit must be a whole number of at least 1, got ${shown(limit)}; the overflow series counts towards it`,
+    );
+  }
+  if ("attributeKeys" in options) {
+    throw new MetricsError(
+      "invalid_view",
+      `attributeKeys, got ${shown(options.attributeKeys)}, is of an older SDK; use attributesProcessors: [createAllowListAttributesProcessor([…])]`,
+    );
+  }
+  for (const [index, processor] of (options.attributesProcessors ?? []).entries()) {
+    if (typeof (processor as Partial<IAttributesProcessor> | null)?.process === "function") continue;
+    throw new MetricsError(
+      "invalid_view",
+      `attributesProcessors[${index}] must have a process function, got ${shown(processor)}; make one with createAllowListAttributesProcessor`,
     );
   }
   const matchesName = instrumentName === undefined ? () => true : wildcard(instrumentName);
@@ -87,7 +106,10 @@ function settleAggregation(aggregation: AggregationOption): AggregationOption | 
       const boundaries: unknown = aggregation.options?.boundaries;
       if (boundaries === undefined) return structuredClone(aggregation);
       if (!Array.isArray(boundaries) || boundaries.some((bound) => typeof bound !== "number" || Number.isNaN(bound))) {
-        throw new MetricsError("invalid_view", `bucket boundaries must be numbers, got ${JSON.stringify(boundaries)}`);
+        throw new MetricsError(
+          "invalid_view",
+          `aggregation.options.boundaries must be a list of numbers, got ${shown(boundaries)}; give the upper bounds in rising order`,
+        );
       }
       return structuredClone(aggregation);
     }
@@ -105,6 +127,21 @@ function settleAggregation(aggregation: AggregationOption): AggregationOption | 
     case AggregationType.LAST_VALUE:
     case AggregationType.SUM:
       return aggregation;
+    default:
+      throw new MetricsError(
+        "invalid_view",
+        `aggregation must be one of the SDK's, e.g. { type: AggregationType.SUM }, got ${shown(aggregation)}`,
+      );
+  }
+}
+
+/** A value in a message: short, and never an error of its own. */
+function shown(value: unknown): string {
+  try {
+    if (typeof value === "number") return String(value);
+    return (JSON.stringify(value) ?? String(value)).slice(0, 200);
+  } catch {
+    return typeof value;
   }
 }
 

@@ -8,10 +8,10 @@ export function withinTime<T>(
 ): Promise<T> {
   if (timeoutMs === undefined) return Promise.resolve(pending);
   return new Promise((resolve, reject) => {
+    // Keeps the process running: it may be all that an export at the end of one still waits for.
     const timer = clock.setTimeout(
       () => reject(new TimeoutError(`${what} did not end within ${timeoutMs} ms`)),
       timeoutMs,
-      { keepAlive: false },
     );
     pending.then(
       (value) => {
