@@ -1,7 +1,7 @@
 import type { Attributes } from "@opentelemetry/api";
 import { ByteTextList, textAt, type ByteTexts } from "./byte-texts.ts";
 import type { ScopedStream } from "./family.ts";
-import { labelPairs, labelText, type LabelRules } from "./label.ts";
+import { labelPairs, labelText, seriesKey, type LabelRules } from "./label.ts";
 
 /** Labels of a family's series by row. Rows that are holes have none. */
 export interface LabelSource {
@@ -12,7 +12,7 @@ export interface LabelSource {
 }
 
 export interface PreparedLabels extends LabelSource {
-  /** Whether two rows have the same labels, e.g. of the attributes `a.b` and `a_b`. */
+  /** Whether two rows are the same series, e.g. of the attributes `a.b` and `a_b`, or with an empty label and without it. */
   readonly collide: boolean;
 }
 
@@ -75,11 +75,11 @@ function emptyTexts(): CachedTexts {
   return { attributes: [], texts: new ByteTextList(), ambiguous: false };
 }
 
-/** Whether the labels say exactly what the attributes do, so that no other attributes give the same labels. */
+/** Whether the labels say exactly what the attributes do, so that no other attributes give the same series. */
 function isExact(attributes: Attributes, { label, histogram }: LabelRules): boolean {
   for (const key in attributes) {
     const value = attributes[key];
-    if (typeof value !== "string" || label(key) !== key || (histogram && key === "le")) return false;
+    if (typeof value !== "string" || value === "" || label(key) !== key || (histogram && key === "le")) return false;
     if (value.includes("\0") || !value.isWellFormed()) return false;
   }
   return true;
@@ -90,7 +90,7 @@ function collides(attributes: readonly (Attributes | undefined)[], text: (row: n
   let count = 0;
   for (const [row, own] of attributes.entries()) {
     if (own === undefined) continue;
-    seen.add(text(row));
+    seen.add(seriesKey(text(row)));
     count++;
   }
   return seen.size !== count;

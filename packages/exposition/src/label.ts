@@ -48,12 +48,32 @@ export function labelText(pairs: ReadonlyMap<string, string>): string {
   return text;
 }
 
-/** Values that are not strings are written as JSON. */
+/**
+ * A value as text (OpenTelemetry specification, "String representation" of AnyValue): structured ones as JSON, numbers that JSON lacks as
+ * `NaN`, `Infinity` and `-Infinity`, bytes in Base64, and no value as the empty text.
+ */
 export function attributeText(value: Attributes[string]): string {
   if (typeof value === "string") return withoutNul(value).toWellFormed();
-  return withoutNul(
-    JSON.stringify(value, (_key, item: unknown) => (typeof item === "bigint" ? String(item) : item)) ?? "",
-  );
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return String(value);
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
+  return withoutNul(JSON.stringify(value, nestedValue) ?? "");
+}
+
+function nestedValue(this: Readonly<Record<string, unknown>>, key: string, item: unknown): unknown {
+  // A Buffer has become a list of numbers by now.
+  const given = this[key];
+  if (given instanceof Uint8Array) return Buffer.from(given).toString("base64");
+  return typeof item === "bigint" || (typeof item === "number" && !Number.isFinite(item)) ? String(item) : item;
+}
+
+/**
+ * What tells a series from others of its name, from its labels' text: to Prometheus a label with an empty value is one that is not there.
+ */
+export function seriesKey(text: string): string {
+  if (!text.includes('=""')) return text;
+  const pairs = text.match(/(?:"(?:[^"\\]|\\.)*"|[^",=]+)="(?:[^"\\]|\\.)*"/g) ?? [];
+  return pairs.filter((pair) => !pair.endsWith('=""')).join(",");
 }
 
 /** All text formats escape the same three characters between quotes. */

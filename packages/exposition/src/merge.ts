@@ -2,6 +2,7 @@ import type { ExponentialPoint, Exemplar, StreamSnapshot } from "@almanac/metric
 import { ByteTextList } from "./byte-texts.ts";
 import { ExpositionError } from "./error.ts";
 import type { Block, FamilyHead } from "./family.ts";
+import { seriesKey } from "./label.ts";
 
 interface Series extends Block {
   readonly row: number;
@@ -22,9 +23,10 @@ export function mergeBlocks(
       if (columns.attributes[row] === undefined) continue;
       const text = labels.text(row);
       const series = { columns, labels, row };
-      const group = groups.get(text);
+      const key = seriesKey(text);
+      const group = groups.get(key);
       if (group === undefined) {
-        groups.set(text, [series]);
+        groups.set(key, [series]);
       } else if (group[0] !== undefined && shapeOf(group[0].columns) !== shapeOf(columns)) {
         const message = `two instruments feed ${head.name}{${text}} with different buckets; give both the same`;
         report(new ExpositionError("conflicting_family", message));
