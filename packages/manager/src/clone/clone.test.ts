@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { createProviderClient } from "@almanac/provider";
 import { createNoopTelemetry } from "@almanac/telemetry";
 import { afterEach, describe, expect, it } from "vitest";
@@ -196,6 +197,28 @@ describe("createCloneReconciler", () => {
     await until("gone", () => cloneOf(world, "copy") === undefined && world.machine("copy-vm") === undefined);
     expect(effects(world, "lab")).toEqual(["CreateVM", "PowerVM", "CloneVM", "DeleteVM"]);
     expect(await world.samples("virtrigaud_vm_clone_total")).toEqual({ "false mock success": 1 });
+  });
+
+  it("leaves nothing behind whenever it is deleted", async () => {
+    const { world } = await createLab({ delays: { taskMs: { min: 200, max: 200 } } });
+    const delays = [0, 2, 4, 6, 8, 10, 15, 20, 30, 50];
+    await Promise.all(
+      delays.map(async (delayMs) => {
+        const name = `after-${delayMs}`;
+        await addClone(world, name);
+        await wait(delayMs);
+        await world.resources.vmClones.delete({ name, namespace });
+      }),
+    );
+    const isGone = (delayMs: number): boolean =>
+      cloneOf(world, `after-${delayMs}`) === undefined && world.machine(`after-${delayMs}-vm`) === undefined;
+    await until("gone", () => delays.every(isGone));
+    // Nor does anybody make it afterwards.
+    await wait(100);
+    expect(delays.filter((delayMs) => !isGone(delayMs))).toEqual([]);
+    const count = (method: string): number => effects(world, "lab").filter((effect) => effect === method).length;
+    expect(count("CreateVM")).toBe(1);
+    expect(count("CloneVM")).toBe(count("DeleteVM"));
   });
 
   it("deletes the machine of a target that was deleted meanwhile", async () => {

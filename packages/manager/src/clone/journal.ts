@@ -48,7 +48,7 @@ export const cloneJournal: SessionKind<VMClone, CloneJournal> = {
     const startedAtMs = clone?.attempt?.startedAtMs;
     return startedAtMs === undefined ? undefined : String(startedAtMs);
   },
-  holdsObject: ({ target, handedOver }) => target !== undefined && handedOver !== true,
+  holdsObject: ({ startedAtMs, handedOver }) => startedAtMs !== undefined && handedOver !== true,
 };
 
 /** The annotation's value for the VirtualMachine of `clone`. */

@@ -165,14 +165,16 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
       throw new ManagerError("dependency_not_found", `VMClass ${metadata.namespace}/${classRef.name} does not exist`);
     }
     await readSecrets();
-    const vm = await target.ensure(source);
     type = providerType;
     keep({
-      target: vm.metadata.uid,
       machine: readJournal(source).id ?? "",
       provider: providerKey,
       startedAtMs: session.journal.startedAtMs ?? clock.now(),
     });
+    // Held before there is an object that would be left behind, and then made by its own reconciler.
+    await session.commit();
+    const vm = await target.ensure(source);
+    keep({ target: vm.metadata.uid });
     noteShapes(source, vm);
     if (vm.metadata.deletionTimestamp !== undefined) return targetGone();
     const isOffered = provider.status?.reportedCapabilities?.supportsLinkedClones !== false;
@@ -297,6 +299,10 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
       const progress = await lane.advance();
       if (progress === "running") return follow(progress);
       await session.commit();
+    }
+    if (session.journal.startedAtMs !== undefined && session.journal.target === undefined) {
+      const vm = await target.seek();
+      if (vm !== undefined) keep({ target: vm.metadata.uid });
     }
     const { handedOver, target: uid, clone: slot, made } = session.journal;
     if (handedOver !== true && uid !== undefined) {

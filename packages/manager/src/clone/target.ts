@@ -17,6 +17,8 @@ const patchTries = 5;
 export interface Target {
   /** Undefined when it does not exist, or belongs to somebody else. */
   find(): VirtualMachine | undefined;
+  /** The same, as the API server knows it. */
+  seek(): Promise<VirtualMachine | undefined>;
   /**
    * The object, made when it is missing; until it is handed over its own reconciler leaves it alone.
    *
@@ -76,6 +78,10 @@ export function createTarget(
   return {
     find() {
       const vm = informer.get(key.namespace, key.name);
+      return vm !== undefined && isOurs(vm) ? vm : undefined;
+    },
+    async seek() {
+      const vm = await live();
       return vm !== undefined && isOurs(vm) ? vm : undefined;
     },
     async ensure(source) {
