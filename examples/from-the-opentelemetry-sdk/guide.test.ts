@@ -72,6 +72,22 @@ describe("moving from the OpenTelemetry SDK", () => {
   });
 });
 
+describe("an instrument without a description", () => {
+  it("has no help text, where the official exporter makes one up", async () => {
+    const pages = [];
+    for (const exporter of [
+      new OfficialExporter({ preventServerStart: true }),
+      new PrometheusExporter({ preventServerStart: true }),
+    ]) {
+      const meterProvider = new MeterProvider({ readers: [exporter] });
+      meterProvider.getMeter("shop").createCounter("shop.orders").add(1);
+      pages.push((await scrape(exporter)).get("shop_orders_total")?.help);
+      await meterProvider.shutdown();
+    }
+    expect(pages).toEqual(["description missing", ""]);
+  });
+});
+
 describe("names and labels as they were", () => {
   it.each(["official", "engine"] as const)("has them on the %s provider", async (provider) => {
     const official = new OfficialExporter({ preventServerStart: true });
