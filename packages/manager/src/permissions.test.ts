@@ -99,7 +99,7 @@ describe("charts/almanac/rbac.yaml", () => {
       imageRef: { name: "ubuntu", namespace },
       networks: [{ name: "eth0", networkRef: { name: "front", namespace } }],
       userData: { cloudInit: { secretRef: { name: "seed" } } },
-    } as never);
+    });
     await untilReady(world, "web");
     await first.stop();
     await world.startManager({ kube, sharding: { shards: 1 }, leaderElection: { namespace, identity: "second" } });
