@@ -13,6 +13,7 @@ import { ExpositionError } from "./error.ts";
 import { declaredFamilies } from "./family.ts";
 import { acceptsGzip, negotiate } from "./negotiate.ts";
 import type { TranslationStrategy } from "./naming.ts";
+import { createPatientSnapshots } from "./patient-snapshots.ts";
 import {
   createRendering,
   shareRenderings,
@@ -94,6 +95,7 @@ export class PageReader extends MetricReader implements PrometheusReader {
   readonly #shared: SharedRenderings;
   readonly #warned = new Set<string>();
   readonly #onlyColumns: boolean;
+  readonly #takeSnapshot: ReturnType<typeof createPatientSnapshots>;
   #producer: SnapshotProducer | undefined;
   #bound = false;
   #closed = false;
@@ -110,6 +112,7 @@ export class PageReader extends MetricReader implements PrometheusReader {
       ...(metricProducers === undefined ? {} : { metricProducers }),
     } satisfies MetricReaderOptions);
     this.#onlyColumns = (metricProducers?.length ?? 0) === 0;
+    this.#takeSnapshot = createPatientSnapshots(clock);
     this.#onError = options.onError;
     this.#logger = options.logger ?? silentLogger;
     this.#options = {
@@ -188,7 +191,7 @@ export class PageReader extends MetricReader implements PrometheusReader {
   }
 
   async #snapshot(timeoutMillis: number): Promise<MetricsSnapshot> {
-    if (this.#producer !== undefined) return this.#producer.snapshot({ timeoutMillis });
+    if (this.#producer !== undefined) return this.#takeSnapshot(this.#producer, timeoutMillis);
     const { resourceMetrics, errors } = await this.collect({ timeoutMillis });
     return snapshotOf(resourceMetrics, { errors, timeMs: this.#options.clock.now() });
   }

@@ -1,3 +1,4 @@
+import { sleep, type Clock } from "@almanac/core";
 import { createMeterProvider } from "@almanac/metrics";
 import { createVirtualClock } from "@almanac/testkit";
 import { afterEach, describe, expect, it } from "vitest";
@@ -16,6 +17,12 @@ function setUp(options: PrometheusReaderOptions = {}) {
   const reader = createPrometheusReader(options);
   const meter = createMeterProvider({ readers: [reader] }).getMeter("test");
   return { reader, meter };
+}
+
+/** With an engine that goes by the same clock. */
+function setUpOn(clock: Clock) {
+  const reader = createPrometheusReader({ clock });
+  return { reader, meter: createMeterProvider({ readers: [reader], clock }).getMeter("test") };
 }
 
 /** A gauge whose reading ends when told to. */
@@ -96,6 +103,36 @@ describe("a page that is late", () => {
     await release(0);
     await release(1);
     expect((await patient).size).toBeGreaterThan(0);
+  });
+
+  it("is whole for a patient reader although an impatient one ran out of time before", async () => {
+    const clock = createVirtualClock();
+    const { reader, meter } = setUpOn(clock);
+    meter.createCounter("fine").add(1);
+    meter.createObservableGauge("slow").addCallback(async (result) => {
+      await sleep(900, { clock });
+      result.observe(1);
+    });
+    const impatient = reader.render({ timeoutMs: 500 });
+    await clock.advance(50);
+    const patient = reader.render({ timeoutMs: 10_000 });
+    await clock.advance(5_000);
+    expect([...readPage((await impatient).body, "text").keys()]).toEqual(["fine_total"]);
+    expect([...readPage((await patient).body, "text").keys()]).toEqual(["fine_total", "slow"]);
+  });
+
+  it("waits once only for what never ends", async () => {
+    const clock = createVirtualClock();
+    const { reader, meter } = setUpOn(clock);
+    meter.createCounter("fine").add(1);
+    meter.createObservableGauge("stuck").addCallback(() => new Promise<void>(() => {}));
+    for (const waitMs of [8_000, 8_000, 0, 0]) {
+      const before = clock.monotonic();
+      const page = reader.render();
+      await clock.advance(waitMs);
+      expect([...readPage((await page).body, "text").keys()]).toEqual(["fine_total"]);
+      expect(clock.monotonic() - before).toBe(waitMs);
+    }
   });
 
   it("lacks what its reader has no time for", async () => {
