@@ -1,4 +1,4 @@
-import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { Attributes, Context, Span, TextMapPropagator, Tracer, TracerProvider } from "@opentelemetry/api";
 import { describeError, silentLogger } from "@almanac/core";
 import type { Logger } from "@almanac/core";
@@ -146,39 +146,45 @@ export class CallObserver {
 
 /** A call under observation. */
 export class ObservedCall {
-  /** The parent context with the call's span in it. */
-  readonly context: Context;
   readonly #observer: CallObserver;
   readonly #method: Method;
-  readonly #span: Span;
   readonly #startedAt = performance.now();
-  #ended = false;
+  // grpc-js keeps calls for a while after their end. What is not needed any more is let go, or the collector of garbage would copy it twice.
+  #span: Span | undefined;
+  #context: Context;
 
   constructor(observer: CallObserver, method: Method, parent: Context, span: Span) {
     this.#observer = observer;
     this.#method = method;
     this.#span = span;
-    this.context = trace.setSpan(parent, span);
+    this.#context = trace.setSpan(parent, span);
+  }
+
+  /** The parent context with the call's span in it; no longer after the end. */
+  get context(): Context {
+    return this.#context;
   }
 
   get ended(): boolean {
-    return this.#ended;
+    return this.#span === undefined;
   }
 
   /** Records the measurement, ends the span, tells `onCall`. Only the first time; never throws. */
   end(code: GrpcCode, details: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    const durationSeconds = (performance.now() - this.#startedAt) / 1000;
     const span = this.#span;
+    if (span === undefined) return;
+    const at = this.#context;
+    this.#span = undefined;
+    this.#context = ROOT_CONTEXT;
+    const durationSeconds = (performance.now() - this.#startedAt) / 1000;
     span.setAttribute("rpc.response.status_code", code);
     if (this.#observer.isFailure(code)) {
       span.setAttribute("error.type", code);
       span.setStatus({ code: SpanStatusCode.ERROR, message: details });
     }
     // Inside the span's context and before its end: that is where an exemplar looks for its trace.
-    this.#observer.record(this.#method, code, durationSeconds, this.context);
-    this.#observer.tell(this.#method, code, durationSeconds, this.context);
+    this.#observer.record(this.#method, code, durationSeconds, at);
+    this.#observer.tell(this.#method, code, durationSeconds, at);
     span.end();
   }
 }
