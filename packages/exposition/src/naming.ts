@@ -4,11 +4,14 @@ import { sanitizeLabel, sanitizeName, translateName, type NamedMetric } from "./
  * How names of instruments outside of any catalog become names on the page (OpenTelemetry specification, "Prometheus Metrics Exporter",
  * `translation_strategy`): whether characters beyond `[a-zA-Z0-9_:]` become `_`, and whether the unit and `_total` are appended.
  */
-export type TranslationStrategy =
-  | "UnderscoreEscapingWithSuffixes"
-  | "UnderscoreEscapingWithoutSuffixes"
-  | "NoUTF8EscapingWithSuffixes"
-  | "NoTranslation";
+export type TranslationStrategy = (typeof translationStrategies)[number];
+
+export const translationStrategies = [
+  "UnderscoreEscapingWithSuffixes",
+  "UnderscoreEscapingWithoutSuffixes",
+  "NoUTF8EscapingWithSuffixes",
+  "NoTranslation",
+] as const;
 
 /** How a scraper wants names that the classic alphabet cannot write; `allow-utf-8` is: as they are, in quotes. */
 export type Escaping = "underscores" | "dots" | "values" | "allow-utf-8";

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { catalogViews, liqo, stack, virtrigaud, type Catalog } from "@almanac/catalog";
 import { createMeterProvider } from "@almanac/metrics";
+import { diag } from "@opentelemetry/api";
 import { PrometheusExporter as OfficialExporter } from "@opentelemetry/exporter-prometheus";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, type IMetricReader } from "@opentelemetry/sdk-metrics";
@@ -107,9 +108,16 @@ describe("PrometheusExporter", () => {
     expect(exporter.port).toBe(port);
     const error = await new Promise((resolve) => new PrometheusExporter({}, resolve));
     expect(error).toMatchObject({ code: "address_in_use" });
-    vi.stubEnv("OTEL_EXPORTER_PROMETHEUS_PORT", "http");
-    expect(() => new PrometheusExporter()).toThrow(/OTEL_EXPORTER_PROMETHEUS_PORT must be a port/);
-    expect(() => new PrometheusExporter({ port: 70_000 })).toThrow(/port must be/);
+  });
+
+  it.each(["abc", "99999", "-1", "94 64"])("ignores the port %j of the environment and says so", (value) => {
+    const warn = vi.spyOn(diag, "warn").mockImplementation(() => {});
+    cleanUps.push(() => warn.mockRestore());
+    vi.stubEnv("OTEL_EXPORTER_PROMETHEUS_PORT", value);
+    expect(new PrometheusExporter({ preventServerStart: true }).port).toBe(9464);
+    expect(warn).toHaveBeenCalledExactlyOnceWith(
+      `OTEL_EXPORTER_PROMETHEUS_PORT must be a whole number from 0 to 65535, got "${value}"; it is ignored`,
+    );
   });
 });
 

@@ -5,6 +5,7 @@ import type { Catalog } from "@almanac/catalog";
 import type { MetricProducer } from "@opentelemetry/sdk-metrics";
 import { ExpositionError } from "./error.ts";
 import type { TranslationStrategy } from "./naming.ts";
+import { checkOptions, port, regularExpression, text } from "./options.ts";
 import { PageReader } from "./reader.ts";
 import { answerScrape } from "./scrape.ts";
 import { plain, refuseMethod, send } from "./send.ts";
@@ -19,7 +20,7 @@ export interface PrometheusExporterConfig {
   readonly endpoint?: string;
   /** Default: `OTEL_EXPORTER_PROMETHEUS_HOST`, or `localhost`. */
   readonly host?: string;
-  /** Default: `OTEL_EXPORTER_PROMETHEUS_PORT`, or 9464. 0 is any free port. */
+  /** Default: `OTEL_EXPORTER_PROMETHEUS_PORT`, or 9464. 0 is any free port; to the official exporter it is 9464. */
   readonly port?: number;
   /** Leaves it to the caller to start the server, or to serve with `getMetricsRequestHandler`. Default: false. */
   readonly preventServerStart?: boolean;
@@ -43,7 +44,7 @@ const defaults = { host: "localhost", port: 9464, endpoint: "/metrics" };
  * Takes the place of the official `PrometheusExporter`: same constructor, methods and settings, on the official MeterProvider or this
  * project's. Beyond it: all formats with content negotiation, gzip, exemplars and native histograms from this project's engine, shared
  * renderings, and a page never blocks the event loop. Differences: no scope labels unless asked for; a collection that fails is answered
- * with 500, not with an empty page.
+ * with 500, not with an empty page; port 0 is any free port, not 9464; methods other than GET and HEAD are answered with 405.
  *
  * @throws ExpositionError `invalid_options` for a port or a setting that is none.
  */
@@ -65,6 +66,7 @@ export class PrometheusExporter extends PageReader {
 
   /** `callback` hears when the server has been started, or why it could not be. */
   constructor(config: PrometheusExporterConfig = {}, callback: (error: Error | void) => void = () => {}) {
+    checkOptions({ ...config }, { withResourceConstantLabels: regularExpression, endpoint: text, host: text, port });
     super({
       logger: diagLogger,
       targetInfo: config.withoutTargetInfo !== true,
@@ -78,9 +80,6 @@ export class PrometheusExporter extends PageReader {
     });
     this.#host = config.host ?? (process.env["OTEL_EXPORTER_PROMETHEUS_HOST"] || defaults.host);
     this.#port = config.port ?? portFromEnvironment() ?? defaults.port;
-    if (!(Number.isInteger(this.#port) && this.#port >= 0 && this.#port <= 65_535)) {
-      throw new ExpositionError("invalid_options", `port must be a whole number from 0 to 65535, got ${this.#port}`);
-    }
     this.#endpoint = (config.endpoint ?? defaults.endpoint).replace(/^(?!\/)/, "/");
     this.#server = createServer(
       { maxHeaderSize: 16_384, requestTimeout: 10_000, headersTimeout: 5_000 },
@@ -152,14 +151,14 @@ export class PrometheusExporter extends PageReader {
   }
 }
 
+/** What is set to something else than a port is reported and counts as not set (OpenTelemetry specification, environment variables). */
 function portFromEnvironment(): number | undefined {
-  const text = process.env["OTEL_EXPORTER_PROMETHEUS_PORT"];
-  if (text === undefined || text === "") return undefined;
-  if (!/^\d{1,5}$/.test(text)) {
-    const message = `OTEL_EXPORTER_PROMETHEUS_PORT must be a port from 0 to 65535, got ${JSON.stringify(text)}`;
-    throw new ExpositionError("invalid_options", message);
-  }
-  return Number(text);
+  const value = process.env["OTEL_EXPORTER_PROMETHEUS_PORT"];
+  if (value === undefined || value === "") return undefined;
+  if (/^\d{1,5}$/.test(value) && port.accepts(Number(value))) return Number(value);
+  const shown = JSON.stringify(value.slice(0, 100));
+  diag.warn(`OTEL_EXPORTER_PROMETHEUS_PORT must be ${port.expected}, got ${shown}; it is ignored`);
+  return undefined;
 }
 
 /** What this package has to say goes where the official exporter's words go. */

@@ -12,7 +12,8 @@ import { createChunkPool } from "./chunk-pool.ts";
 import { ExpositionError } from "./error.ts";
 import { declaredFamilies } from "./family.ts";
 import { acceptsGzip, negotiate } from "./negotiate.ts";
-import type { TranslationStrategy } from "./naming.ts";
+import { translationStrategies, type TranslationStrategy } from "./naming.ts";
+import { catalogList, checkOptions, oneOf, positiveNumber, regularExpression, text } from "./options.ts";
 import { createPatientSnapshots } from "./patient-snapshots.ts";
 import {
   createRendering,
@@ -82,10 +83,21 @@ export interface PrometheusReader extends IMetricReader {
 /**
  * Renders straight from the columns of this project's engine, and from what any other MeterProvider collects. Memory: two snapshots and
  * the pages being made or sent, at most; and the label texts of the series there are.
+ *
+ * @throws ExpositionError `invalid_options`.
  */
 export function createPrometheusReader(options: PrometheusReaderOptions = {}): PrometheusReader {
   return new PageReader(options);
 }
+
+const optionRules = {
+  catalogs: catalogList,
+  translationStrategy: oneOf(translationStrategies),
+  prefix: text,
+  resourceLabels: regularExpression,
+  collectTimeoutMs: positiveNumber,
+  maxRenderings: positiveNumber,
+};
 
 /** The reader as a class, for those that have to be one themselves. */
 export class PageReader extends MetricReader implements PrometheusReader {
@@ -104,9 +116,7 @@ export class PageReader extends MetricReader implements PrometheusReader {
 
   constructor(options: PrometheusReaderOptions = {}) {
     const { metricProducers, collectTimeoutMs = 8000, maxRenderings = 8, clock = systemClock } = options;
-    for (const [name, value] of Object.entries({ collectTimeoutMs, maxRenderings })) {
-      if (!(value > 0)) throw new ExpositionError("invalid_options", `${name} must be a positive number, got ${value}`);
-    }
+    checkOptions({ ...options }, optionRules);
     super({
       aggregationTemporalitySelector: () => AggregationTemporality.CUMULATIVE,
       ...(metricProducers === undefined ? {} : { metricProducers }),

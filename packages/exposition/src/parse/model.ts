@@ -1,5 +1,7 @@
 /** The formats of a Prometheus page. `text-1.0.0` is `text` with quoted UTF-8 names. */
-export type PageFormat = "text" | "text-1.0.0" | "openmetrics" | "protobuf";
+export type PageFormat = (typeof pageFormats)[number];
+
+export const pageFormats = ["text", "text-1.0.0", "openmetrics", "protobuf"] as const;
 
 export type ParsedType =
   "counter" | "gauge" | "histogram" | "gaugehistogram" | "summary" | "info" | "stateset" | "unknown";

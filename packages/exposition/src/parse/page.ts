@@ -1,4 +1,5 @@
-import type { PageFormat, ParsedPage } from "./model.ts";
+import { checkOption, oneOf, textOrBytes } from "../options.ts";
+import { pageFormats, type PageFormat, type ParsedPage } from "./model.ts";
 import { parseOpenMetrics } from "./openmetrics.ts";
 import { parseProtobuf } from "./protobuf.ts";
 import { decodePage } from "./scanner.ts";
@@ -9,9 +10,12 @@ import { parseText } from "./text.ts";
  * but scrapers let pass (a family in two blocks, histograms that do not add up) is an error here. Takes any bytes; time and memory
  * grow linearly with them. Text may come decoded; a string for protobuf is one of its bytes, as in Latin-1.
  *
- * @throws ExpositionError `invalid_page` with `position`: line and column, or the byte's offset in protobuf. Nothing else.
+ * @throws ExpositionError `invalid_page` with `position`: line and column, or the byte's offset in protobuf; `invalid_options` for what is
+ * no format, or neither text nor bytes. Nothing else.
  */
 export function parsePage(page: string | Uint8Array, format: PageFormat): ParsedPage {
+  checkOption("page", page, textOrBytes);
+  checkOption("format", format, oneOf(pageFormats));
   switch (format) {
     case "text":
       return parseText(decodePage(page), false);
