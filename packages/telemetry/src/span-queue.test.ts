@@ -10,6 +10,8 @@ import { createSpanQueue, type SpanQueueOptions } from "./span-queue.ts";
 const span = (name: string, traceFlags: number = TraceFlags.SAMPLED): ReadableSpan =>
   ({ name, spanContext: () => ({ traceId: "1".repeat(32), spanId: "2".repeat(16), traceFlags }) }) as ReadableSpan;
 
+const later: ExportResult = { code: ExportResultCode.FAILED, error: new Error("later") };
+
 function setUp(options: Partial<SpanQueueOptions> = {}) {
   const clock = createVirtualClock();
   const batches: string[][] = [];
@@ -80,6 +82,67 @@ describe("createSpanQueue", () => {
     await answer();
     expect(dropped).toEqual({ retries_exhausted: 3 });
     expect(outcomes).toEqual(["failure: 503", "success"]);
+  });
+
+  it("keeps a batch that failed for now and sends it again, before what ended later", async () => {
+    const { queue, batches, dropped, outcomes, answer, clock } = setUp({
+      retry: () => ({ delayMs: 50, asked: false }),
+    });
+    for (const name of ["a", "b", "c", "d", "e", "f"]) queue.onEnd(span(name));
+    await answer(later);
+    await clock.advance(49);
+    expect(batches).toHaveLength(1);
+    await clock.advance(1);
+    await answer();
+    await answer();
+    expect(batches).toEqual([
+      ["a", "b", "c"],
+      ["a", "b", "c"],
+      ["d", "e", "f"],
+    ]);
+    expect(outcomes).toEqual(["failure: later", "success", "success"]);
+    expect(dropped).toEqual({});
+    expect(clock.pending).toBe(0);
+  });
+
+  it("gives the batch it keeps up only when there is no room left", async () => {
+    const { queue, batches, dropped, answer, clock } = setUp({ retry: () => ({ delayMs: 50, asked: false }) });
+    for (let number = 0; number < 7; number++) queue.onEnd(span(String(number)));
+    await answer(later);
+    await clock.advance(50);
+    expect(dropped).toEqual({});
+    queue.onEnd(span("7"));
+    await answer(later);
+    expect(dropped).toEqual({ retries_exhausted: 3 });
+    expect(batches.at(-1)).toEqual(["3", "4", "5"]);
+  });
+
+  it("flushes once for a receiver that is away, and not before a receiver that asked for a rest wants it", async () => {
+    let asked = false;
+    const { queue, batches, answer } = setUp({ retry: () => ({ delayMs: 50, asked }) });
+    queue.onEnd(span("a"));
+    const first = queue.forceFlush();
+    await answer(later);
+    await first;
+    const second = queue.forceFlush();
+    expect(batches).toHaveLength(2);
+    asked = true;
+    await answer(later);
+    await second;
+    await queue.forceFlush();
+    expect(batches).toHaveLength(2);
+  });
+
+  it("drops what it keeps at shutdown, after a last attempt", async () => {
+    const { queue, batches, dropped, answer, clock } = setUp({ retry: () => ({ delayMs: 50, asked: false }) });
+    for (const name of ["a", "b", "c", "d"]) queue.onEnd(span(name));
+    await answer(later);
+    const shutdown = queue.shutdown();
+    await answer(later);
+    await shutdown;
+    expect(batches).toHaveLength(2);
+    expect(dropped).toEqual({ shutdown: 4 });
+    expect(clock.pending).toBe(0);
   });
 
   it("takes an exporter that throws, or never answers, for one that failed", async () => {
@@ -171,7 +234,10 @@ describe("createSpanQueue", () => {
   it("exports or drops every span exactly once, in order, within its bounds", async () => {
     const action = fc.oneof(
       { weight: 6, arbitrary: fc.record({ kind: fc.constant("end" as const), count: fc.integer({ min: 1, max: 8 }) }) },
-      { weight: 3, arbitrary: fc.record({ kind: fc.constant("answer" as const), ok: fc.boolean() }) },
+      {
+        weight: 3,
+        arbitrary: fc.record({ kind: fc.constant("answer" as const), how: fc.constantFrom("ok", "later", "never") }),
+      },
       {
         weight: 3,
         arbitrary: fc.record({ kind: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 1200 }) }),
@@ -179,12 +245,18 @@ describe("createSpanQueue", () => {
       { weight: 1, arbitrary: fc.record({ kind: fc.constant("flush" as const) }) },
     );
     const run = async (actions: (typeof action extends fc.Arbitrary<infer A> ? A : never)[]): Promise<void> => {
-      const { queue, clock, batches, pending, dropped, outcomes } = setUp();
+      const { queue, clock, batches, pending, dropped, outcomes } = setUp({
+        retry: (error) => ((error as Error).message === "never" ? undefined : { delayMs: 70, asked: false }),
+      });
       let ended = 0;
       for (const step of actions) {
         if (step.kind === "end") for (let number = 0; number < step.count; number++) queue.onEnd(span(String(ended++)));
         else if (step.kind === "answer")
-          pending.shift()?.({ code: step.ok ? ExportResultCode.SUCCESS : ExportResultCode.FAILED });
+          pending.shift()?.(
+            step.how === "ok"
+              ? { code: ExportResultCode.SUCCESS }
+              : { code: ExportResultCode.FAILED, error: new Error(step.how) },
+          );
         else if (step.kind === "wait") await clock.advance(step.ms);
         else void queue.forceFlush();
         await clock.advance(0);
@@ -193,7 +265,11 @@ describe("createSpanQueue", () => {
       const shutdown = queue.shutdown();
       await clock.advance(500);
       await shutdown;
-      const sent = batches.flat().map(Number);
+      // A batch that was kept is the next one again.
+      const sent = batches
+        .filter((batch, index) => batch[0] !== batches[index - 1]?.[0])
+        .flat()
+        .map(Number);
       expect(sent).toEqual(sent.toSorted((a, b) => a - b));
       expect(new Set(sent).size).toBe(sent.length);
       const successful = outcomes.filter((outcome) => outcome === "success").length;

@@ -1,5 +1,6 @@
 import { context, ROOT_CONTEXT, TraceFlags } from "@opentelemetry/api";
 import { ExportResultCode, suppressTracing, type ExportResult } from "@opentelemetry/core";
+import { OTLPExporterError } from "@opentelemetry/otlp-exporter-base";
 import type { ReadableSpan, SpanExporter, SpanProcessor } from "@opentelemetry/sdk-trace";
 import { describeError, systemClock, type Clock, type Timer } from "@almanac/core";
 
@@ -17,7 +18,12 @@ export interface SpanQueueOptions {
   readonly exportTimeoutMs: number;
   /** How long `shutdown()` goes on sending before it drops what is left. */
   readonly shutdownTimeoutMs: number;
-  /** After each export; `error` in words when it failed for good. Must not throw. */
+  /**
+   * After what time a failed export is worth repeating, milliseconds, and whether the receiver asked for that time. Undefined: never.
+   * Left out: none is.
+   */
+  readonly retry?: (error: unknown) => { readonly delayMs: number; readonly asked: boolean } | undefined;
+  /** After each export, repeated ones too; `error` in words when it failed. Must not throw. */
   readonly onExport: (outcome: "success" | "failure", error?: string) => void;
   /** Must not throw. */
   readonly onDropped: (count: number, cause: DropCause) => void;
@@ -26,7 +32,11 @@ export interface SpanQueueOptions {
 
 /**
  * Sampled spans in batches, one export at a time, in the order they ended. Every span is exported or reported as dropped, exactly once.
- * Memory: `maxQueueSize` waiting spans plus one batch in flight.
+ * A batch whose export failed for now is kept and exported again while the queue has room for what ends meanwhile; once that is full, the
+ * batch, being the oldest, is given up (`retries_exhausted`) after its next failure. Memory: `maxQueueSize` waiting spans plus one batch.
+ *
+ * `forceFlush` is over when what had ended was exported or dropped, or an export failed for now; it does not wait for a receiver to come
+ * back. It and `shutdown` have a batch that is kept exported at once, unless the receiver asked for a rest.
  */
 export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOptions): SpanProcessor {
   const { maxQueueSize, maxBatchSize, delayMs, exportTimeoutMs, shutdownTimeoutMs, clock = systemClock } = options;
@@ -37,6 +47,9 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
   const flushes = new Set<{ readonly target: number; readonly resolve: () => void }>();
   let delay: Timer | undefined;
   let limit: Timer | undefined;
+  /** Was not exported yet, to be tried again when `pause` is over. */
+  let kept: ReadableSpan[] | undefined;
+  let pause: { readonly timer: Timer; readonly asked: boolean } | undefined;
   let working = false;
   let closing: Promise<void> | undefined;
   let abandoned = false;
@@ -51,9 +64,12 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
   }
 
   async function exportBatch(): Promise<void> {
-    const batch = queue.splice(0, maxBatchSize);
+    const batch = kept ?? queue.splice(0, maxBatchSize);
     const result = await new Promise<ExportResult>((resolve) => {
-      const late = { code: ExportResultCode.FAILED, error: new Error(`no result within ${exportTimeoutMs} ms`) };
+      const late = {
+        code: ExportResultCode.FAILED,
+        error: new OTLPExporterError(`no result within ${exportTimeoutMs} ms`),
+      };
       // Its own timer: an exporter that answers after all must not stop the clock of a later batch.
       const timer = clock.setTimeout(() => resolve(late), exportTimeoutMs);
       limit = timer;
@@ -69,17 +85,37 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
     });
     // Shutdown has counted this batch already.
     if (abandoned) return;
+    kept = undefined;
     if (result.code === ExportResultCode.SUCCESS) {
       options.onExport("success");
     } else {
       options.onExport("failure", describeError(result.error));
+      const again = queue.length < maxQueueSize ? options.retry?.(result.error) : undefined;
+      if (again !== undefined) {
+        keep(batch, again);
+        return;
+      }
       options.onDropped(batch.length, "retries_exhausted");
     }
     settle(batch.length);
   }
 
+  function keep(batch: ReadableSpan[], again: { readonly delayMs: number; readonly asked: boolean }): void {
+    kept = batch;
+    const timer = clock.setTimeout(resume, again.delayMs, { keepAlive: false });
+    pause = { timer, asked: again.asked };
+    for (const { resolve } of flushes) resolve();
+    flushes.clear();
+  }
+
+  function resume(): void {
+    pause?.timer.cancel();
+    pause = undefined;
+    work();
+  }
+
   function work(): void {
-    if (working) return;
+    if (working || pause !== undefined) return;
     working = true;
     // Whoever ended a span or armed the timer has nothing to do with the export, and the exporter's own calls must not become spans.
     void context.with(suppressTracing(ROOT_CONTEXT), send);
@@ -88,13 +124,17 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
   async function send(): Promise<void> {
     delay?.cancel();
     delay = undefined;
-    while (!abandoned && (queue.length >= maxBatchSize || (flushes.size > 0 && queue.length > 0))) await exportBatch();
+    while (!abandoned && pause === undefined && isDue()) await exportBatch();
     working = false;
     if (queue.length > 0) arm();
   }
 
+  function isDue(): boolean {
+    return kept !== undefined || queue.length >= maxBatchSize || (flushes.size > 0 && queue.length > 0);
+  }
+
   function arm(): void {
-    if (delay !== undefined || working || abandoned) return;
+    if (delay !== undefined || working || abandoned || pause !== undefined) return;
     const onDue = (): void => {
       delay = undefined;
       void flush();
@@ -103,10 +143,10 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
   }
 
   function flush(): Promise<void> {
-    if (settled === accepted) return Promise.resolve();
+    if (settled === accepted || pause?.asked === true) return Promise.resolve();
     return new Promise((resolve) => {
       flushes.add({ target: accepted, resolve });
-      work();
+      resume();
     });
   }
 
@@ -116,6 +156,8 @@ export function createSpanQueue(exporter: SpanExporter, options: SpanQueueOption
     abandoned = true;
     delay?.cancel();
     limit?.cancel();
+    pause?.timer.cancel();
+    kept = undefined;
     const left = accepted - settled;
     if (left > 0) options.onDropped(left, "shutdown");
     queue.length = 0;

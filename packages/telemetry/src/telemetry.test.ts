@@ -11,6 +11,7 @@ import { liqo, stack, virtrigaud } from "@almanac/catalog";
 import { afterEach, describe, expect, it } from "vitest";
 import { createNoopTelemetry } from "./noop.ts";
 import { startReceiver, type ReceivedMetric } from "./otlp-receiver.test.helper.ts";
+import { startGrpcReceiver, startHttpReceiver } from "./otlp/receiver.test.helper.ts";
 import { startTelemetry } from "./telemetry.ts";
 import type { Telemetry, TelemetryOptions } from "./types.ts";
 
@@ -272,14 +273,54 @@ describe("startTelemetry", () => {
   it.each([
     ["answers 503", async () => (await receiver(() => 503)).url],
     ["is down", () => "http://127.0.0.1:1"],
-  ])("gives up in time on an endpoint that %s", async (_name, url) => {
-    // Too short for the exporter's first retry, so it fails as it does when retries are exhausted.
+  ])("keeps spans for an endpoint that %s", async (_name, url) => {
+    // Too short for a second attempt.
     const env = otlp(await url(), { OTEL_EXPORTER_OTLP_TIMEOUT: "300", OTEL_METRICS_EXPORTER: "none" });
     const { telemetry } = await start({ metrics: {}, env });
     telemetry.tracerProvider.getTracer("test").startSpan("s").end();
     await telemetry.flush();
-    expect(sample(await scrape(telemetry), 'almanac_spans_dropped_total{cause="retries_exhausted"}')).toBe(1);
+    const page = await scrape(telemetry);
+    expect(sample(page, 'almanac_otlp_exports_total{signal="traces",outcome="failure"}')).toBe(1);
+    for (const cause of ["retries_exhausted", "shutdown", "queue_full"]) {
+      expect(sample(page, `almanac_spans_dropped_total{cause="${cause}"}`)).toBe(0);
+    }
   });
+
+  it.each(["grpc", "http/protobuf", "http/json"])(
+    "loses no span while an endpoint is down over %s",
+    async (protocol) => {
+      const probe = createTcpServer().listen(0, "127.0.0.1");
+      await once(probe, "listening");
+      const { port } = probe.address() as AddressInfo;
+      await new Promise((resolve) => probe.close(resolve));
+      const { telemetry } = await start({
+        metrics: {},
+        env: {
+          OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+          OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+          OTEL_METRICS_EXPORTER: "none",
+          OTEL_BSP_SCHEDULE_DELAY: "10",
+        },
+      });
+      const tracer = telemetry.tracerProvider.getTracer("test");
+      for (let number = 0; number < 1000; number++) tracer.startSpan(`span-${number}`).end();
+      await delay(500);
+      const collector =
+        protocol === "grpc"
+          ? await startGrpcReceiver(() => ({}), port)
+          : await startHttpReceiver(() => ({ body: protocol === "http/json" ? "{}" : "" }), undefined, port);
+      cleanUps.push(() => collector.close());
+      const names = () =>
+        new Set(collector.received.flatMap(({ body }) => body.toString("latin1").match(/span-\d+/g) ?? []));
+      const deadline = Date.now() + 15_000;
+      while (names().size < 1000 && Date.now() < deadline) await delay(50);
+      expect(names().size).toBe(1000);
+      const page = await scrape(telemetry);
+      for (const cause of ["retries_exhausted", "queue_full"]) {
+        expect(sample(page, `almanac_spans_dropped_total{cause="${cause}"}`)).toBe(0);
+      }
+    },
+  );
 
   it("counts failed pushes of metrics", async () => {
     const collector = await receiver(() => 400);

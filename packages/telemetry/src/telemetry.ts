@@ -26,6 +26,7 @@ import { TelemetryError } from "./error.ts";
 import { loadMetricExporter, loadSpanExporter } from "./exporters.ts";
 import { createLogger } from "./log.ts";
 import { createMetricPush } from "./metric-export.ts";
+import { askedDelayMs, retryDelayMs } from "./otlp/retry.ts";
 import { describeProcess } from "./resource.ts";
 import { createRetirement } from "./retirement.ts";
 import { createSpanQueue, within } from "./span-queue.ts";
@@ -263,6 +264,10 @@ async function startTracing({ environment, resource, logger, stack, shutdownTime
   const queue = createSpanQueue(await loadSpanExporter(environment.traces), {
     ...environment.spanQueue,
     shutdownTimeoutMs,
+    retry(error) {
+      const delayMs = retryDelayMs(error);
+      return delayMs === undefined ? undefined : { delayMs, asked: askedDelayMs(error) !== undefined };
+    },
     onExport: createExportReporter("traces", stack, logger),
     onDropped: (count, cause) => stack.almanac_spans_dropped_total.add(count, { cause }),
   });

@@ -1,75 +1,115 @@
+import { diag } from "@opentelemetry/api";
 import { ExportResultCode } from "@opentelemetry/core";
 import type { CompressionAlgorithm, IOtlpExportDelegate } from "@opentelemetry/otlp-exporter-base";
-import type { Clock } from "@almanac/core";
-import type { Message } from "./messages.ts";
-import { readJsonResponse, readProtobufResponse, type PartialSuccess } from "./response.ts";
-import { sendWithRetries } from "./grpc-retry.ts";
+import { systemClock, type Clock } from "@almanac/core";
+import { post } from "./http.ts";
+import { sendWithRetries } from "./retry.ts";
 
 export interface ConnectionOptions {
   readonly protocol: "grpc" | "http/protobuf" | "http/json";
   readonly url: string | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly compression: "gzip" | "none" | undefined;
+  /** For one message, retries included. */
   readonly timeoutMs: number | undefined;
-  readonly onPartialSuccess: (partial: PartialSuccess) => void;
-  readonly clock: Clock;
+  readonly clock?: Clock;
 }
 
-/** The official transport to one receiver. */
-export interface Connection {
-  /** Resolves when the receiver has taken the message; rejects when it is not to be had, retries included. */
-  send(message: Message): Promise<void>;
+/** What is sent, and how its receivers are addressed. */
+export interface Signal<M> {
+  readonly name: "METRICS" | "TRACES";
+  readonly serialize: (message: M) => Uint8Array | undefined;
+  /** What a receiver did not take though it took the rest, or what it warns of. @throws Error on what is unreadable. */
+  readonly readPartialSuccess: (answer: Uint8Array) => object | undefined;
+  /** The official exporters' account of themselves. */
+  readonly counted: { readonly name: "metric_data_point" | "span"; countItems(message: M): number };
+}
+
+/** The way to one receiver. */
+export interface Connection<M> {
+  /** Resolves when the receiver has taken the message; rejects when it is not to be had, retries included, or at `close`. */
+  send(message: M): Promise<void>;
+  /** Cancels what is being sent. */
   close(): Promise<void>;
 }
 
-type Delegate = IOtlpExportDelegate<Message>;
-
-/** What options leave open is as `OTEL_EXPORTER_OTLP_METRICS_*` and `OTEL_EXPORTER_OTLP_*` say; certificates and keys always are. */
-export async function connect(options: ConnectionOptions): Promise<Connection> {
-  return options.protocol === "grpc" ? connectGrpc(options) : connectHttp(options, options.protocol);
+/** What options leave open is as `OTEL_EXPORTER_OTLP_<signal>_*` and `OTEL_EXPORTER_OTLP_*` say; certificates and keys always are. */
+export async function connect<M>(options: ConnectionOptions, signal: Signal<M>): Promise<Connection<M>> {
+  const { timeoutMs, sendOnce, close } = await (options.protocol === "grpc" ? viaGrpc : viaHttp)(options, signal);
+  const closing = new AbortController();
+  const settings = { timeoutMs, clock: options.clock ?? systemClock, signal: closing.signal };
+  return {
+    send: (message) => sendWithRetries((attempt) => sendOnce(message, attempt), settings),
+    async close() {
+      closing.abort(new Error("the exporter has been shut down"));
+      await close();
+    },
+  };
 }
 
-async function connectHttp(options: ConnectionOptions, protocol: "http/protobuf" | "http/json"): Promise<Connection> {
-  const { convertLegacyHttpOptions, createOtlpHttpExportDelegate } =
-    await import("@opentelemetry/otlp-exporter-base/node-http");
-  const contentType = protocol === "http/json" ? "application/json" : "application/x-protobuf";
+interface Way<M> {
+  readonly timeoutMs: number;
+  readonly sendOnce: (message: M, signal: AbortSignal) => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+async function viaHttp<M>(options: ConnectionOptions, signal: Signal<M>): Promise<Way<M>> {
+  const { convertLegacyHttpOptions } = await import("@opentelemetry/otlp-exporter-base/node-http");
+  const contentType = options.protocol === "http/json" ? "application/json" : "application/x-protobuf";
   const { headers } = options;
   const configuration = convertLegacyHttpOptions(
     { ...commonSettings(options), ...(headers && { headers: { ...headers } }) },
-    "METRICS",
-    "v1/metrics",
+    signal.name,
+    `v1/${signal.name.toLowerCase()}`,
     { "Content-Type": contentType },
   );
-  const read = protocol === "http/json" ? readJsonResponse : readProtobufResponse;
-  const delegate = createOtlpHttpExportDelegate(
-    configuration,
-    passOn(read, options),
-    "otlp_http_metric_exporter",
-    counted,
-    undefined,
-  );
-  return { send: (message) => exported(delegate, message), close: () => delegate.shutdown() };
+  const agent = Promise.resolve(configuration.agentFactory(new URL(configuration.url).protocol));
+  const settings = { ...configuration, agentFactory: () => agent };
+  return {
+    timeoutMs: configuration.timeoutMillis,
+    async sendOnce(message, attempt) {
+      const bytes = signal.serialize(message);
+      if (bytes === undefined) throw new Error("the message cannot be written");
+      const answer = await post(settings, bytes, attempt);
+      try {
+        const partialSuccess = signal.readPartialSuccess(answer);
+        if (partialSuccess) diag.warn("a receiver did not take everything", JSON.stringify(partialSuccess));
+      } catch (thrown) {
+        diag.warn("an export succeeded with an unreadable answer", thrown);
+      }
+    },
+    close: async () => (await agent).destroy(),
+  };
 }
 
-async function connectGrpc(options: ConnectionOptions): Promise<Connection> {
+const grpcServices = { METRICS: "metrics.v1.Metrics", TRACES: "trace.v1.Trace" } as const;
+
+/** With the official transport, which under gRPC does not try again. */
+async function viaGrpc<M>(options: ConnectionOptions, signal: Signal<M>): Promise<Way<M>> {
   const { convertLegacyOtlpGrpcOptions, createEmptyMetadata, createOtlpGrpcExportDelegate } =
     await import("@opentelemetry/otlp-grpc-exporter-base");
   const metadata = createEmptyMetadata();
   for (const [key, value] of Object.entries(options.headers ?? {})) metadata.set(key, value);
-  const configuration = convertLegacyOtlpGrpcOptions({ ...commonSettings(options), metadata }, "METRICS");
+  const configuration = convertLegacyOtlpGrpcOptions({ ...commonSettings(options), metadata }, signal.name);
+  const serializer = {
+    serializeRequest: signal.serialize,
+    deserializeResponse(bytes: Uint8Array) {
+      const partialSuccess = signal.readPartialSuccess(bytes);
+      return partialSuccess === undefined ? {} : { partialSuccess };
+    },
+  };
   const delegate = createOtlpGrpcExportDelegate(
     configuration,
-    passOn(readProtobufResponse, options),
-    "otlp_grpc_metric_exporter",
-    counted,
+    serializer,
+    `otlp_grpc_${signal.name === "METRICS" ? "metric" : "span"}_exporter`,
+    signal.counted,
     undefined,
-    "MetricsExportService",
-    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    signal.name === "METRICS" ? "MetricsExportService" : "TraceExportService",
+    `/opentelemetry.proto.collector.${grpcServices[signal.name]}Service/Export`,
   );
-  // Under gRPC the official transport does not try again.
-  const settings = { timeoutMs: configuration.timeoutMillis, clock: options.clock };
   return {
-    send: (message) => sendWithRetries(() => exported(delegate, message), settings),
+    timeoutMs: configuration.timeoutMillis,
+    sendOnce: (message) => exported(delegate, message),
     close: () => delegate.shutdown(),
   };
 }
@@ -82,25 +122,7 @@ function commonSettings({ url, timeoutMs, compression }: ConnectionOptions) {
   };
 }
 
-/** What the official exporters do with a serializer, for messages that are written already. */
-function passOn(
-  read: (bytes: Uint8Array) => PartialSuccess | undefined,
-  { onPartialSuccess }: Pick<ConnectionOptions, "onPartialSuccess">,
-) {
-  return {
-    serializeRequest: ({ bytes }: Message) => bytes,
-    deserializeResponse(bytes: Uint8Array) {
-      const partialSuccess = read(bytes);
-      if (partialSuccess === undefined) return {};
-      onPartialSuccess(partialSuccess);
-      return { partialSuccess };
-    },
-  };
-}
-
-const counted = { name: "metric_data_point", countItems: ({ points }: Message) => points } as const;
-
-function exported(delegate: Delegate, message: Message): Promise<void> {
+function exported<M>(delegate: IOtlpExportDelegate<M>, message: M): Promise<void> {
   return new Promise((resolve, reject) => {
     delegate.export(message, ({ code, error }) => {
       if (code === ExportResultCode.SUCCESS) resolve();

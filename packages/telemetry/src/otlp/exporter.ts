@@ -15,9 +15,9 @@ import { snapshotOf } from "@almanac/metrics/internal";
 import { TelemetryError } from "../error.ts";
 import { connect } from "./connection.ts";
 import { createJsonFormat } from "./json.ts";
-import { writeMessages } from "./messages.ts";
+import { writeMessages, type Message } from "./messages.ts";
 import { createProtobufFormat } from "./protobuf.ts";
-import type { PartialSuccess } from "./response.ts";
+import { readJsonResponse, readProtobufResponse, type PartialSuccess } from "./response.ts";
 
 export type OtlpProtocol = "grpc" | "http/protobuf" | "http/json";
 
@@ -77,7 +77,20 @@ export function createOtlpMetricExporter(options: OtlpMetricExporterOptions = {}
   const temporalityOf = temporalitySelector(options.temporality ?? temporalityFromEnvironment());
   const histogramAggregation = histogramAggregationFromEnvironment();
   const onPartialSuccess = options.onPartialSuccess ?? (() => undefined);
-  const connecting = connect({ protocol, url, headers, compression, timeoutMs, onPartialSuccess, clock });
+  const read = protocol === "http/json" ? readJsonResponse : readProtobufResponse;
+  const connecting = connect<Message>(
+    { protocol, url, headers, compression, timeoutMs, clock },
+    {
+      name: "METRICS",
+      serialize: ({ bytes }) => bytes,
+      readPartialSuccess(answer) {
+        const partialSuccess = read(answer);
+        if (partialSuccess !== undefined) onPartialSuccess(partialSuccess);
+        return partialSuccess;
+      },
+      counted: { name: "metric_data_point", countItems: ({ points }) => points },
+    },
+  );
   // Reported by each export.
   connecting.catch(() => undefined);
   const format = protocol === "http/json" ? createJsonFormat() : createProtobufFormat();

@@ -27,6 +27,7 @@ export interface HttpAnswer {
 export async function startHttpReceiver(
   answer: (received: Received) => HttpAnswer | Promise<HttpAnswer> = () => ({}),
   tls?: ServerOptions,
+  port = 0,
 ) {
   const received: Received[] = [];
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -42,7 +43,7 @@ export async function startHttpReceiver(
   }
   const listener = (request: IncomingMessage, response: ServerResponse): void => void handle(request, response);
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const scheme = tls === undefined ? "http" : "https";
   return {
@@ -64,7 +65,7 @@ export interface GrpcAnswer {
 }
 
 /** A receiver of OTLP over gRPC without TLS, as bare HTTP/2: one message in, one out. Undefined: it never answers. */
-export async function startGrpcReceiver(answer: (received: Received) => GrpcAnswer | undefined = () => ({})) {
+export async function startGrpcReceiver(answer: (received: Received) => GrpcAnswer | undefined = () => ({}), port = 0) {
   const received: Received[] = [];
   const server = createHttp2Server();
   server.on("stream", (stream: ServerHttp2Stream, headers) => {
@@ -92,7 +93,7 @@ export async function startGrpcReceiver(answer: (received: Received) => GrpcAnsw
       stream.end(code === 0 ? Buffer.concat([head, message]) : undefined);
     });
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const sessions = new Set<{ destroy(): void }>();
   server.on("session", (session) => sessions.add(session));
