@@ -149,11 +149,15 @@ export function createSession<T extends Journalled, J>(
 
   /** The object as it is now; undefined when it is gone. Rejects with `cause` when that cannot be told. */
   async function find(cause: unknown): Promise<T | undefined> {
-    try {
-      return await resource.find(object.metadata, { signal: context.signal });
-    } catch {
-      context.signal.throwIfAborted();
-      throw cause;
+    // A result that is on the object and not found there would never be counted.
+    for (let tries = 1; ; tries++) {
+      try {
+        return await resource.find(object.metadata, { signal: context.signal });
+      } catch {
+        context.signal.throwIfAborted();
+        if (tries === commitTries) throw cause;
+        await sleep(unansweredPauseMs * 2 ** tries, { clock: manager.clock, signal: context.signal });
+      }
     }
   }
 
