@@ -7,7 +7,7 @@ import { CodedError, describeError } from "@almanac/core";
  * - `not_registered`: the reader was asked for a page before a MeterProvider got it, or after its shutdown.
  * - `collection_failed`: nothing at all could be collected, so there is no page.
  * - `conflicting_family`: two instruments claim the same exposed name with different types; the later one is left out.
- * - `invalid_value`: a counter is negative or no number; that series is left out.
+ * - `invalid_value`: a counter is negative or no number, or a histogram's count is not its buckets'; that series is left out.
  * - `duplicate_check`: a health check of that name exists already.
  * - `invalid_page`: a page that was to be parsed breaks the rules of its format; `position` says where.
  * - `invalid_web_config`: the file with TLS and access settings cannot be read or used; the message names the field and the remedy.

@@ -1,6 +1,6 @@
 import type { Catalog } from "@almanac/catalog";
 import { combineFamilies } from "@almanac/catalog";
-import type { MetricsSnapshot, StreamSnapshot } from "@almanac/metrics/internal";
+import type { ExponentialPoint, MetricsSnapshot, StreamSnapshot } from "@almanac/metrics/internal";
 import type { Attributes } from "@opentelemetry/api";
 import { AggregationTemporality, InstrumentType } from "@opentelemetry/sdk-metrics";
 import { ExpositionError } from "./error.ts";
@@ -73,8 +73,9 @@ export interface ScopedStream {
 /**
  * Groups what one collection brought into families, sorted by name, so that every family is one block however many scopes and
  * instruments feed it. Series that coincide (scope labels are not exposed unless asked for) are merged: counters, up-down counters and
- * histograms of the same buckets add up, of gauges the later wins. What cannot be shown (a counter that is negative or no number, two
- * things of one name) is left out and reported, the rest stays. Works in steps, so that the caller may pause between them.
+ * histograms of the same buckets add up, of gauges the later wins. What cannot be shown (a counter that is negative or no number, a
+ * histogram that contradicts itself, two things of one name) is left out and reported, the rest stays. Works in steps, so that the caller
+ * may pause between them.
  */
 export function* groupFamilies(snapshot: MetricsSnapshot, options: GroupOptions): Generator<undefined, Family[]> {
   const { declared, report, naming, cache } = options;
@@ -201,25 +202,39 @@ function sampleNames({ name, type }: FamilyHead): string[] {
   return type === "histogram" ? [name, `${name}_bucket`, `${name}_count`, `${name}_sum`] : [name];
 }
 
-/** The same columns, or where a counter is negative or no number, a copy with holes in these rows. */
+/** The same columns, or where some series cannot be shown, a copy with holes in these rows. */
 function withoutInvalid(
   columns: StreamSnapshot,
   head: FamilyHead,
   report: (error: ExpositionError) => void,
 ): StreamSnapshot {
-  if (columns.kind !== "sum" || head.type !== "counter") return columns;
-  const { values, rows } = columns;
+  if (columns.kind !== "exponential" && (columns.kind !== "sum" || head.type !== "counter")) return columns;
   let attributes: (Attributes | undefined)[] | undefined;
   let size = columns.size;
-  for (let row = 0; row < rows; row++) {
-    const value = values[row] ?? NaN;
-    // OpenMetrics forbids it, and nothing can be made of it in text either.
-    if (value >= 0 || columns.attributes[row] === undefined) continue;
-    const message = `counter ${head.name}${JSON.stringify(columns.attributes[row])} has the value ${value}; a counter starts at 0 and grows`;
+  for (let row = 0; row < columns.rows; row++) {
+    if (columns.attributes[row] === undefined) continue;
+    const problem =
+      columns.kind === "exponential" ? pointProblem(columns.points[row]) : counterProblem(columns.values[row] ?? NaN);
+    if (problem === undefined) continue;
+    const message = `${head.type} ${head.name}${JSON.stringify(columns.attributes[row])} ${problem}`;
     report(new ExpositionError("invalid_value", message));
     attributes ??= [...columns.attributes];
     attributes[row] = undefined;
     size--;
   }
   return attributes === undefined ? columns : { ...columns, attributes, size };
+}
+
+function counterProblem(value: number): string | undefined {
+  // OpenMetrics forbids it, and nothing can be made of it in text either.
+  return value >= 0 ? undefined : `has the value ${value}; a counter starts at 0 and grows`;
+}
+
+/** The official MeterProvider makes such points of an observable instrument whose view wants an exponential histogram. */
+function pointProblem(point: ExponentialPoint | undefined): string | undefined {
+  if (point === undefined) return undefined;
+  let held = point.zeroCount;
+  for (const { counts } of [point.positive, point.negative]) for (const count of counts) held += count;
+  if (held === point.count) return undefined;
+  return `counts ${point.count} events, but its buckets hold ${held}; give its view another aggregation`;
 }

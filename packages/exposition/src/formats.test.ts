@@ -193,6 +193,25 @@ describe.each(both)("a page of the %s provider", (provider) => {
     }
   });
 
+  it("lacks exponential histograms whose count is not their buckets'", async () => {
+    const aggregation = { type: AggregationType.EXPONENTIAL_HISTOGRAM } as const;
+    const { reader, meter, errors } = setUp(provider, {}, [{ instrumentName: "*size", aggregation }]);
+    meter.createObservableCounter("observed.size").addCallback((result) => {
+      result.observe(5, { k: "a" });
+      result.observe(0, { k: "b" });
+    });
+    meter.createHistogram("size").record(2);
+    for (const format of formats) {
+      for (let times = 0; times < 3; times++) {
+        const page = await parsed(reader, format);
+        expect([...page.keys()].includes("observed_size") || provider === "official").toBe(true);
+        expect(page.has("size")).toBe(true);
+      }
+    }
+    const codes = new Set(errors.map((error) => (error as { code: string }).code));
+    expect([...codes]).toEqual(provider === "official" ? ["invalid_value"] : []);
+  });
+
   it("shows only the families asked for, by any of their names", async () => {
     const { reader, meter } = setUp(provider);
     for (const name of ["a", "b", "c"]) meter.createCounter(name).add(1);
