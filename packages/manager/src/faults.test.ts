@@ -24,7 +24,7 @@ const slowly = { delays: { taskMs: { min: 50, max: 250 } } };
 async function live(world: World, during: (round: number) => Promise<void> | void): Promise<void> {
   const { virtualMachines } = world.resources;
   const each = (act: (name: string) => Promise<unknown>) => Promise.all(names.map(act));
-  const all = (what: string, test: (name: string) => boolean) => until(what, () => names.every(test), 20_000);
+  const all = (what: string, test: (name: string) => boolean) => until(what, () => names.every(test), 40_000);
   const patch = (spec: object) =>
     each((name) => virtualMachines.patch({ namespace: "default", name }, { spec }, merge));
   await each((name) => world.addMachine(name));
@@ -89,7 +89,7 @@ describe("machines, while the Kubernetes API", () => {
     for (const fault of faults) fault[Symbol.dispose]();
     await expectOnce(world);
     // Pauses between tries take most of the time, and the machine may be slow.
-  }, 45_000);
+  }, 90_000);
 
   it("is restarted, are changed once each", async () => {
     const world = await createWorld({ persistent: true });
