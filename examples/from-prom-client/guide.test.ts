@@ -30,12 +30,13 @@ describe("moving from prom-client", () => {
     }
   });
 
-  it("adds more than 400 lines of the stack's families, most of them violations at zero", async () => {
+  it("adds some 400 lines of the stack's families, most of them violations at zero", async () => {
     const page = await printed("from-prom-client/after.ts");
     const lines = page.trim().split("\n");
     // As the guide has it: grep -E '^(# .... )?shop_'
     const others = lines.filter((line) => !/^(# .... )?shop_/.test(line));
-    expect(others.length).toBeGreaterThan(400);
+    // How many depends on which kinds of garbage collection there were.
+    expect(others.length).toBeGreaterThan(350);
     expect(lines.length - others.length).toBe(4 * 2 + 2 + 2 * 7 + 1 + 1);
     const violations = others.filter((line) => line.startsWith("almanac_catalog_violations_total{"));
     const samples = others.filter((line) => !line.startsWith("#"));
