@@ -1,7 +1,7 @@
 import type { PushMetricExporter } from "@opentelemetry/sdk-metrics";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
 import type { OtlpTarget } from "./environment.ts";
-import type { PartialSuccess } from "./otlp/response.ts";
+import type { OtlpMetricExporterOptions } from "./otlp/exporter.ts";
 
 /*
  * Exporters are loaded when used: they bring serialisers and a gRPC stack that an idle process would carry for nothing.
@@ -16,11 +16,11 @@ export async function loadSpanExporter(target: OtlpTarget): Promise<SpanExporter
 
 /**
  * With exemplars. Cumulative, whatever the environment prefers: the names and meanings of a catalog hold for running totals.
- * `onPartialSuccess` learns what a receiver did not take or warns of.
+ * `onPartialSuccess` learns what a receiver did not take or warns of; `signal` cancels.
  */
 export async function loadMetricExporter(
   { protocol, url, headers, compression, timeoutMs }: OtlpTarget,
-  onPartialSuccess?: (partial: PartialSuccess) => void,
+  more: Pick<OtlpMetricExporterOptions, "onPartialSuccess" | "signal"> = {},
 ): Promise<PushMetricExporter> {
   const { createOtlpMetricExporter } = await import("./otlp/exporter.ts");
   return createOtlpMetricExporter({
@@ -30,6 +30,6 @@ export async function loadMetricExporter(
     compression,
     timeoutMs,
     temporality: "cumulative",
-    ...(onPartialSuccess && { onPartialSuccess }),
+    ...more,
   });
 }

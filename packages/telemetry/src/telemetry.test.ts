@@ -345,6 +345,26 @@ describe("startTelemetry", () => {
     expect(await Promise.race([stopped, delay(3000, "hangs")])).toBe("stopped");
   });
 
+  it.each(["grpc", "http/protobuf", "http/json"])(
+    "leaves nothing behind that keeps the process after shutdown, nor a warning, when nobody listens over %s",
+    async (protocol) => {
+      const { telemetry, log } = await start({
+        env: { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:1", OTEL_EXPORTER_OTLP_PROTOCOL: protocol },
+        shutdownTimeoutMs: 400,
+      });
+      telemetry.tracerProvider.getTracer("test").startSpan("s").end();
+      const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+      const before = timers();
+      await telemetry.shutdown();
+      // What was cancelled ends within a turn or two.
+      await delay(20);
+      const [left, logged] = [timers(), log()];
+      expect(left).toBeLessThanOrEqual(before);
+      await delay(1500);
+      expect(log()).toBe(logged);
+    },
+  );
+
   it("pushes at the interval of the environment and keeps the page's series countable", async () => {
     const collector = await receiver();
     const { telemetry } = await start({ env: otlp(collector.url, { OTEL_METRIC_EXPORT_INTERVAL: "50" }) });

@@ -180,16 +180,21 @@ async function startMetrics({
     : undefined;
   if (reader !== undefined) readers.push(reader);
 
+  const ended = new AbortController();
   let pushed: ReadonlyMap<string, number> = new Map();
   if (environment.metrics !== undefined) {
     const { intervalMs, timeoutMs } = environment.metricExport;
-    const exporter = await loadMetricExporter(environment.metrics, (partial) =>
-      logger.warn("a part of the metrics was refused", { ...partial }),
-    );
+    const exporter = await loadMetricExporter(environment.metrics, {
+      onPartialSuccess: (partial) => logger.warn("a part of the metrics was refused", { ...partial }),
+      signal: ended.signal,
+    });
     const push = createMetricPush(exporter, {
       intervalMs,
       timeoutMs,
-      onExport: (outcome, error) => reportMetrics(outcome, error),
+      onExport(outcome, error) {
+        // Whoever has shut down need not hear of what was cancelled.
+        if (!ended.signal.aborted) reportMetrics(outcome, error);
+      },
       onCollected(counts) {
         pushed = counts;
       },
@@ -239,6 +244,7 @@ async function startMetrics({
     async shutdown(timeoutMs: number) {
       // The last push needs the observations, hence the order.
       await within(engine.shutdown(), timeoutMs);
+      ended.abort(new Error("telemetry has been shut down"));
       processObservations[Symbol.dispose]();
       seriesObservation[Symbol.dispose]();
     },

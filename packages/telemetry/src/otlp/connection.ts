@@ -13,6 +13,8 @@ export interface ConnectionOptions {
   /** For one message, retries included. */
   readonly timeoutMs: number | undefined;
   readonly clock?: Clock;
+  /** Cancels what is being sent and whatever would be. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What is sent, and how its receivers are addressed. */
@@ -37,7 +39,8 @@ export interface Connection<M> {
 export async function connect<M>(options: ConnectionOptions, signal: Signal<M>): Promise<Connection<M>> {
   const { timeoutMs, sendOnce, close } = await (options.protocol === "grpc" ? viaGrpc : viaHttp)(options, signal);
   const closing = new AbortController();
-  const settings = { timeoutMs, clock: options.clock ?? systemClock, signal: closing.signal };
+  const ended = options.signal ? AbortSignal.any([closing.signal, options.signal]) : closing.signal;
+  const settings = { timeoutMs, clock: options.clock ?? systemClock, signal: ended };
   return {
     send: (message) => sendWithRetries((attempt) => sendOnce(message, attempt), settings),
     async close() {

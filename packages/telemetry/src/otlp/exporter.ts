@@ -44,6 +44,11 @@ export interface OtlpMetricExporterOptions {
   readonly maxMessageBytes?: number;
   /** When a receiver took a message but not all of it, or warns of something. Logged by `diag` besides. Must not throw. */
   readonly onPartialSuccess?: (partial: PartialSuccess) => void;
+  /**
+   * Once aborted, what is being sent is cancelled and nothing more is sent; for a process that cannot wait for `shutdown()`, which sends
+   * what is waiting first.
+   */
+  readonly signal?: AbortSignal;
   /** Default: the machine's. */
   readonly clock?: Clock;
 }
@@ -64,7 +69,7 @@ const mostPending = 4;
  * @throws TelemetryError `invalid_options`.
  */
 export function createOtlpMetricExporter(options: OtlpMetricExporterOptions = {}): PushMetricExporter {
-  const { url, headers, compression, timeoutMs, maxMessageBytes = 4_000_000, clock = systemClock } = options;
+  const { url, headers, compression, timeoutMs, maxMessageBytes = 4_000_000, signal, clock = systemClock } = options;
   for (const [name, value] of Object.entries({ timeoutMs, maxMessageBytes })) {
     if (value === undefined || value > 0) continue;
     throw new TelemetryError("invalid_options", `${name} must be a positive number, got ${value}`);
@@ -79,7 +84,7 @@ export function createOtlpMetricExporter(options: OtlpMetricExporterOptions = {}
   const onPartialSuccess = options.onPartialSuccess ?? (() => undefined);
   const read = protocol === "http/json" ? readJsonResponse : readProtobufResponse;
   const connecting = connect<Message>(
-    { protocol, url, headers, compression, timeoutMs, clock },
+    { protocol, url, headers, compression, timeoutMs, clock, signal },
     {
       name: "METRICS",
       serialize: ({ bytes }) => bytes,
