@@ -29,7 +29,7 @@ describe("options that are none", () => {
     [{ translationStrategy: "nope" }, /translationStrategy must be one of/],
     [{ catalogs: "virtrigaud" }, /catalogs must be an array/],
   ])("of PrometheusExporter are named: %j", (options, message) => {
-    expect(() => new PrometheusExporter({ ...options, preventServerStart: true } as never)).toThrow(
+    expect(() => new PrometheusExporter({ ...options, preventServerStart: true })).toThrow(
       expect.objectContaining({ code: "invalid_options", message: expect.stringMatching(message) as string }),
     );
   });
