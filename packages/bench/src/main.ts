@@ -25,6 +25,10 @@ const benches: Readonly<Record<string, Bench>> = {
     title: "Converging virtual machines",
     parts: { converge: async () => (await import("./converge.ts")).benchConverge },
   },
+  life: {
+    title: "The whole life of virtual machines",
+    parts: { life: async () => (await import("./life/life.ts")).benchLife },
+  },
   metrics: {
     title: "Metrics: recording, pages, export, calls",
     parts: {
