@@ -327,12 +327,44 @@ describe("createOtlpMetricExporter", () => {
   });
 
   it.each([
-    [{ url: "collector:4317" }, "url must be"],
-    [{ url: "no address" }, "url must be"],
+    [{ url: "collector:4317" }, 'url must be an http:// or https:// address with host and port, got "collector:4317"'],
+    [{ url: "nope" }, 'with host and port, got "nope"'],
+    [{ url: 5 }, "with host and port, got 5"],
+    [{ protocol: "x" }, 'protocol must be one of http/protobuf, http/json, grpc, got "x"'],
+    [{ protocol: null }, "protocol must be one of http/protobuf, http/json, grpc, got null"],
+    [{ compression: "br" }, 'compression must be one of gzip, none, got "br"'],
+    [{ temporality: "x" }, 'temporality must be one of cumulative, delta, lowmemory, got "x"'],
+    [{ headers: 5 }, "headers must be an object of texts, got 5"],
+    [{ headers: ["a"] }, "headers must be an object of texts, got an array"],
+    [{ headers: { "x-tenant": 5 } }, 'headers["x-tenant"] must be a text, got a number'],
+    [{ headers: { "x tenant": "a" } }, 'headers holds "x tenant", which is no name of a header'],
+    [{ headers: { "x-tenant": "a\n" } }, 'headers["x-tenant"] holds a character that'],
+    [{ timeoutMs: "5" }, 'timeoutMs must be a positive number, got "5"'],
+    [{ onPartialSuccess: 5 }, "onPartialSuccess must be a function, got 5"],
     [{ timeoutMs: 0 }, "timeoutMs must be a positive number, got 0"],
     [{ maxMessageBytes: NaN }, "maxMessageBytes must be a positive number, got NaN"],
   ])("refuses %j", (options, message) => {
-    expect(() => createOtlpMetricExporter(options)).toThrow(message);
+    const create = () => createOtlpMetricExporter(options as OtlpMetricExporterOptions);
+    expect(create).toThrow(message);
+    expect(create).toThrow(expect.objectContaining({ code: "invalid_options" }));
+  });
+
+  it.each([
+    { url: "ftp://user:secret@collector" },
+    { url: "user:secret@collector:4317" },
+    { url: "collector:4317?token=secret" },
+    { headers: { authorization: "secret\n" } },
+    { headers: { authorization: ["secret"] } },
+    { headers: "authorization=secret" },
+  ])("does not tell what may be a secret in %j", (options) => {
+    let message = "";
+    try {
+      createOtlpMetricExporter(options as unknown as OtlpMetricExporterOptions);
+    } catch (thrown) {
+      ({ message } = thrown as Error);
+    }
+    expect(message).toMatch(/\] (url|headers)/);
+    expect(message).not.toContain("secret");
   });
 });
 

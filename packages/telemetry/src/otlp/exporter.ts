@@ -12,10 +12,10 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import { describeError, systemClock, type Clock } from "@almanac/core";
 import { snapshotOf } from "@almanac/metrics/internal";
-import { TelemetryError } from "../error.ts";
 import { connect } from "./connection.ts";
 import { createJsonFormat } from "./json.ts";
 import { writeMessages, type Message } from "./messages.ts";
+import { checkOptions, protocols, temporalities } from "./options.ts";
 import { createProtobufFormat } from "./protobuf.ts";
 import { readJsonResponse, readProtobufResponse, type PartialSuccess } from "./response.ts";
 
@@ -53,8 +53,6 @@ export interface OtlpMetricExporterOptions {
   readonly clock?: Clock;
 }
 
-const protocols: readonly OtlpProtocol[] = ["http/protobuf", "http/json", "grpc"];
-
 /** How long writing may hold the event loop at a time. */
 const sliceMs = 2;
 
@@ -63,21 +61,14 @@ const mostPending = 4;
 
 /**
  * An exporter for the official `PeriodicExportingMetricReader` that sends exemplars along. On this project's MeterProvider it writes from
- * the engine's columns; it takes the official MeterProvider's metrics as well. Transport, retries, compression and the variables
- * `OTEL_EXPORTER_OTLP_*` are the official exporters'. One message is written and sent at a time, in slices that leave the event loop free.
+ * the engine's columns; it takes the official MeterProvider's metrics as well. The variables `OTEL_EXPORTER_OTLP_*` are
+ * read as the official exporters read them. One message is written and sent at a time, in slices that leave the event loop free.
  *
  * @throws TelemetryError `invalid_options`.
  */
 export function createOtlpMetricExporter(options: OtlpMetricExporterOptions = {}): PushMetricExporter {
+  checkOptions(options);
   const { url, headers, compression, timeoutMs, maxMessageBytes = 4_000_000, signal, clock = systemClock } = options;
-  for (const [name, value] of Object.entries({ timeoutMs, maxMessageBytes })) {
-    if (value === undefined || value > 0) continue;
-    throw new TelemetryError("invalid_options", `${name} must be a positive number, got ${value}`);
-  }
-  // The address may hold credentials, so the message does not.
-  if (url !== undefined && !(URL.canParse(url) && /^https?:$/.test(new URL(url).protocol))) {
-    throw new TelemetryError("invalid_options", "url must be an http:// or https:// address with host and port");
-  }
   const protocol = options.protocol ?? protocolFromEnvironment();
   const temporalityOf = temporalitySelector(options.temporality ?? temporalityFromEnvironment());
   const histogramAggregation = histogramAggregationFromEnvironment();
@@ -161,7 +152,7 @@ type Temporality = NonNullable<OtlpMetricExporterOptions["temporality"]>;
 
 function temporalityFromEnvironment(): Temporality {
   const name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-  return choose<Temporality>(name, ["cumulative", "delta", "lowmemory"]) ?? "cumulative";
+  return choose(name, temporalities) ?? "cumulative";
 }
 
 const defaultAggregation: AggregationOption = { type: AggregationType.DEFAULT };
