@@ -1,3 +1,4 @@
+import { metrics } from "@opentelemetry/api"; metrics.setGlobalMeterProvider({getMeter(){}});
 import { createMeterProvider } from "@almanac/metrics";
 import { MetricReader } from "@opentelemetry/sdk-metrics";
 import { declareKeys } from "../metrics/src/engine/declared.ts";
@@ -12,7 +13,7 @@ const column = (name, divisor, count) => { const values = Object.keys(Object.fro
 const zone=column("zone",1,12), kind=column("kind",12,2), outcome=column("outcome",24,4), host=column("host",96,Math.ceil(size/96));
 const p = createMeterProvider({readers:[new R()], exemplarFilter: process.argv[4]??"trace_based", views:[{instrumentName:"*",aggregationCardinalityLimit:300000}]});
 const ctr = mode.startsWith("h")?p.getMeter("x").createHistogram("c",{advice:{explicitBucketBoundaries:[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]}}):p.getMeter("x").createCounter("c");
-const d = declareKeys(ctr,["zone","kind","outcome","host"]);
+const d = declareKeys(ctr,[["zone","kind","outcome","host"]]);
 const rec = ctr.record.bind(ctr);
 for(let i=0;i<size;i++) ctr.record(1,{ zone: zone[i], kind: kind[i], outcome: outcome[i], host: host[i] });
 const store=ctr.stores[0], table=store.index.table(["zone","kind","outcome","host"]);
