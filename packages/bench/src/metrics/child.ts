@@ -1,28 +1,44 @@
 /** One subject at one size, in a process of its own: `child.ts SUBJECT SIZE`. Prints a line of JSON. */
 import { median } from "../result.ts";
+import { createLabels } from "./labels.ts";
 import { subjects } from "./subjects.ts";
-import type { SubjectName } from "./subjects.ts";
+import type { Subject, SubjectName } from "./subjects.ts";
 
-/** What one process measured. */
+/**
+ * What one process measured. Times are the thread's on a processor, so that waiting for one does not count where other programs run besides.
+ */
 export interface Measured {
   readonly addNs: number;
   readonly recordNs: number;
   readonly addBytes: number;
   readonly recordBytes: number;
-  /** Held by one counter series and one histogram series together, the bench's own 32 bytes of label columns included. */
+  /** Held by one counter series and one histogram series together. */
   readonly bytesPerPair: number;
 }
 
-const operations = 50_000;
-const repetitions = 15;
+// Long enough for a processor's time, which Linux counts in steps of a few milliseconds.
+const leastCpuMs = 400;
 // Few enough for no collection of garbage to begin in between.
 const operationsForBytes = 4_000;
 
 const [name, sizeText] = process.argv.slice(2);
 const size = Number(sizeText);
 
+// Several of each series, so that all of them are in use.
+const operations = Math.max(50_000, 4 * size);
+
+// What is the same however many series there are (code, libraries' tables) is there before the measurement of memory.
+const subjectName = name as SubjectName;
+const few = subjects[subjectName](200, createLabels(200));
+for (let series = 0; series < 200; series++) {
+  few.add(series);
+  few.record(series, 1);
+}
+await few.totals();
+
+const labelsOf = createLabels(size);
 const heldBefore = held();
-const subject = subjects[name as SubjectName](size);
+const subject: Subject = subjects[subjectName](size, labelsOf);
 let adds = 0;
 let records = 0;
 for (let series = 0; series < size; series++) {
@@ -65,15 +81,27 @@ if (totals.added !== adds || totals.recorded !== records) {
 const measured: Measured = { addNs, recordNs, addBytes, recordBytes, bytesPerPair };
 console.log(JSON.stringify(measured));
 
+/** What one operation takes of the thread's time on a processor, on average. */
 function time(run: (count: number) => void): number {
-  for (let warmUp = 0; warmUp < 5; warmUp++) run(operations);
-  const rounds: number[] = [];
-  for (let repetition = 0; repetition < repetitions; repetition++) {
-    const started = performance.now();
-    run(operations);
-    rounds.push(((performance.now() - started) / operations) * 1e6);
+  let result = Number.NaN;
+  const within = subject.within?.bind(subject) ?? ((timed: () => void): void => timed());
+  within(() => (result = timeHere(run)));
+  return result;
+}
+
+function timeHere(run: (count: number) => void): number {
+  for (let warmUp = 0; warmUp < 4; warmUp++) run(operations);
+  const started = process.threadCpuUsage();
+  let done = 0;
+  let spentMs = 0;
+  while (spentMs < leastCpuMs) {
+    // Looking at the clock is not for free.
+    for (let again = 0; again < 4; again++) run(operations);
+    done += 4 * operations;
+    const { user, system } = process.threadCpuUsage(started);
+    spentMs = (user + system) / 1e3;
   }
-  return median(rounds);
+  return (spentMs / done) * 1e6;
 }
 
 function allocated(run: (count: number) => void): number {

@@ -1,17 +1,22 @@
 import { anyValue, defineCatalog } from "@almanac/catalog";
 import { createInstruments, createMeterProvider } from "@almanac/metrics";
-import { ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import type { Context, Meter } from "@opentelemetry/api";
+import { context, metrics, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import type { Context, Meter, MeterProvider as ApiMeterProvider } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
 import type { MeterProviderOptions } from "@opentelemetry/sdk-metrics";
-import { TracerProvider } from "@opentelemetry/sdk-trace";
+import { AlwaysOffSampler, TracerProvider } from "@opentelemetry/sdk-trace";
+import upstream from "@prometheus-io/client";
 import prometheus from "prom-client";
-import { bucketBounds, createLabels, labelKeys } from "./labels.ts";
+import { bucketBounds, labelKeys } from "./labels.ts";
+import type { LabelSet } from "./labels.ts";
 
 /** Somebody who counts and measures series 0 … size - 1. */
 export interface Subject {
   add(series: number): void;
   record(series: number, value: number): void;
+  /** Runs something where the subject is used. Default: as it is. */
+  within?(run: () => void): void;
   /** What all series of each instrument add up to: proof that the work was done. */
   totals(): Promise<{ readonly added: number; readonly recorded: number }>;
 }
@@ -65,9 +70,25 @@ function createSpanContexts(): readonly Context[] {
   return Array.from({ length: 256 }, () => trace.setSpan(ROOT_CONTEXT, tracer.startSpan("work")));
 }
 
+/** As programs do. What is registered first stays. */
+function register<P extends ApiMeterProvider>(provider: P): P {
+  metrics.setGlobalMeterProvider(provider);
+  return provider;
+}
+
+/** The same subject in a program that traces, inside a span that is not sampled. */
+function inTrace(open: Open): Open {
+  return (size, labelsOf) => {
+    context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+    const tracer = new TracerProvider({ sampler: new AlwaysOffSampler() }).getTracer("bench");
+    const unsampled = trace.setSpan(ROOT_CONTEXT, tracer.startSpan("work"));
+    return { ...open(size, labelsOf), within: (run) => context.with(unsampled, run) };
+  };
+}
+
 function openTyped() {
   const { options, totals } = openReader();
-  const instruments = createInstruments(catalog, createMeterProvider(options));
+  const instruments = createInstruments(catalog, register(createMeterProvider(options)));
   return {
     counter: instruments.bench_operations_total,
     histogram: instruments.bench_operation_duration_seconds,
@@ -82,12 +103,16 @@ function openApi(meter: Meter) {
   };
 }
 
-function openPrometheus(withExemplars: boolean) {
-  const registry = new prometheus.Registry<prometheus.RegistryContentType>();
-  if (withExemplars) registry.setContentType(prometheus.Registry.OPENMETRICS_CONTENT_TYPE);
+/** Both clients have the same API; the second one goes on where the first stopped. */
+const clients = { prometheus, upstream: upstream as unknown as typeof prometheus };
+
+function openClient(name: keyof typeof clients, withExemplars: boolean) {
+  const client = clients[name];
+  const registry = new client.Registry<prometheus.RegistryContentType>();
+  if (withExemplars) registry.setContentType(client.Registry.OPENMETRICS_CONTENT_TYPE);
   const common = { help: "bench", labelNames: labelKeys, registers: [registry], enableExemplars: withExemplars };
-  const counter = new prometheus.Counter({ ...common, name: "bench_operations_total" });
-  const histogram = new prometheus.Histogram({ ...common, name: "bench_duration_seconds", buckets: bucketBounds });
+  const counter = new client.Counter({ ...common, name: "bench_operations_total" });
+  const histogram = new client.Histogram({ ...common, name: "bench_duration_seconds", buckets: bucketBounds });
   const totals: Subject["totals"] = async () => {
     const added = (await counter.get()).values.reduce((sum, { value }) => sum + value, 0);
     const counts = (await histogram.get()).values.filter(
@@ -98,135 +123,159 @@ function openPrometheus(withExemplars: boolean) {
   return { counter, histogram, totals };
 }
 
-/** Everybody who is measured. Each call makes its labels anew, as code does, except where they are bound. */
-export const subjects = {
-  literal(size): Subject {
-    const { zone, kind, outcome, host } = createLabels(size);
-    let added = 0;
-    let recorded = 0;
-    const use = (labels: object): number => ("zone" in labels ? 1 : 0);
+function labelled(name: keyof typeof clients): Open {
+  return (_size, labelsOf) => {
+    const { counter, histogram, totals } = openClient(name, false);
     return {
-      add: (i) => void (added += use({ zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! })),
-      record: (i) => void (recorded += use({ zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! })),
-      totals: () => Promise.resolve({ added, recorded }),
-    };
-  },
-
-  field(size): Subject {
-    const cells = Array.from({ length: size }, () => ({ added: 0, recorded: 0 }));
-    const sum = (key: "added" | "recorded"): number => cells.reduce((total, cell) => total + cell[key], 0);
-    return {
-      add: (i) => void cells[i]!.added++,
-      record: (i) => void cells[i]!.recorded++,
-      totals: () => Promise.resolve({ added: sum("added"), recorded: sum("recorded") }),
-    };
-  },
-
-  typed(size): Subject {
-    const { zone, kind, outcome, host } = createLabels(size);
-    const { counter, histogram, totals } = openTyped();
-    return {
-      add: (i) => counter.add(1, { zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }),
-      record: (i, value) =>
-        histogram.record(value, { zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }),
+      add: (i) => counter.inc(labelsOf(i), 1),
+      record: (i, value) => histogram.observe(labelsOf(i), value),
       totals,
     };
-  },
+  };
+}
 
-  typedWithExemplars(size): Subject {
-    const { zone, kind, outcome, host } = createLabels(size);
-    const { counter, histogram, totals } = openTyped();
-    const contexts = createSpanContexts();
-    return {
-      add: (i) =>
-        counter.add(1, { zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }, contexts[i & 255]),
-      record: (i, value) =>
-        histogram.record(
-          value,
-          { zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! },
-          contexts[i & 255],
-        ),
-      totals,
-    };
-  },
-
-  bound(size): Subject {
-    const { zone, kind, outcome, host } = createLabels(size);
-    const { counter, histogram, totals } = openTyped();
-    const labels = zone.map((_, i) => ({ zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }));
-    const counters = labels.map((each) => counter.bind(each));
-    const histograms = labels.map((each) => histogram.bind(each));
-    return { add: (i) => counters[i]!.add(1), record: (i, value) => histograms[i]!.record(value), totals };
-  },
-
-  generic(size): Subject {
-    const { zone, kind, outcome, host } = createLabels(size);
-    const { options, totals } = openReader();
-    const { counter, histogram } = openApi(createMeterProvider(options).getMeter("bench"));
-    return {
-      add: (i) => counter.add(1, { zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }),
-      record: (i, value) =>
-        histogram.record(value, { zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }),
-      totals,
-    };
-  },
-
-  official(size): Subject {
-    const { zone, kind, outcome, host } = createLabels(size);
-    const { options, totals } = openReader();
-    const { counter, histogram } = openApi(new MeterProvider(options).getMeter("bench"));
-    return {
-      add: (i) => counter.add(1, { zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }),
-      record: (i, value) =>
-        histogram.record(value, { zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }),
-      totals,
-    };
-  },
-
-  prometheus(size): Subject {
-    const { zone, kind, outcome, host } = createLabels(size);
-    const { counter, histogram, totals } = openPrometheus(false);
-    return {
-      add: (i) => counter.inc({ zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }, 1),
-      record: (i, value) =>
-        histogram.observe({ zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }, value),
-      totals,
-    };
-  },
-
-  prometheusBound(size): Subject {
-    const { zone, kind, outcome, host } = createLabels(size);
-    const { counter, histogram, totals } = openPrometheus(false);
-    const labels = zone.map((_, i) => ({ zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! }));
+function boundBy(name: keyof typeof clients): Open {
+  return (size, labelsOf) => {
+    const { counter, histogram, totals } = openClient(name, false);
+    const labels = all(size, labelsOf);
     const counters = labels.map((each) => counter.labels(each));
     const histograms = labels.map((each) => histogram.labels(each));
     return { add: (i) => counters[i]!.inc(1), record: (i, value) => histograms[i]!.observe(value), totals };
-  },
+  };
+}
 
-  prometheusWithExemplars(size): Subject {
-    const { zone, kind, outcome, host } = createLabels(size);
-    const { counter, histogram, totals } = openPrometheus(true);
-    const exemplars = createSpanContexts().map((context) => {
-      const { traceId, spanId } = trace.getSpanContext(context)!;
+function withExemplars(name: keyof typeof clients): Open {
+  return (_size, labelsOf) => {
+    const { counter, histogram, totals } = openClient(name, true);
+    const exemplars = createSpanContexts().map((each) => {
+      const { traceId, spanId } = trace.getSpanContext(each)!;
       // The types want the metric's own labels here; the code takes, and OpenMetrics means, any.
       return { traceId, spanId } as prometheus.LabelValues<(typeof labelKeys)[number]>;
     });
     return {
       add: (i) =>
         counter.inc({
-          labels: { zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! },
+          labels: labelsOf(i),
           value: 1,
           exemplarLabels: { ...exemplars[i & 255]! },
         }),
       record: (i, value) =>
         histogram.observe({
-          labels: { zone: zone[i]!, kind: kind[i]!, outcome: outcome[i]!, host: host[i]! },
+          labels: labelsOf(i),
           value,
           exemplarLabels: { ...exemplars[i & 255]! },
         }),
       totals,
     };
+  };
+}
+
+function all<T>(size: number, create: (series: number) => T): readonly T[] {
+  return Array.from({ length: size }, (_, series) => create(series));
+}
+
+let kept: object | undefined;
+
+/** What somebody writes by hand who counts one series. */
+class Cell {
+  readonly labels: object;
+  value = 0.5;
+
+  constructor(labels: object) {
+    this.labels = labels;
+  }
+
+  add(value: number): void {
+    this.value += value;
+  }
+}
+
+function counting(provider: (options: MeterProviderOptions) => ApiMeterProvider): Open {
+  return (_size, labelsOf) => {
+    const { options, totals } = openReader();
+    const { counter, histogram } = openApi(register(provider(options)).getMeter("bench"));
+    return {
+      add: (i) => counter.add(1, labelsOf(i)),
+      record: (i, value) => histogram.record(value, labelsOf(i)),
+      totals,
+    };
+  };
+}
+
+function typed(size: number, labelsOf: LabelsOf): Subject {
+  const { counter, histogram, totals } = openTyped();
+  return {
+    add: (i) => counter.add(1, labelsOf(i)),
+    record: (i, value) => histogram.record(value, labelsOf(i)),
+    totals,
+  };
+}
+
+function bound(size: number, labelsOf: LabelsOf): Subject {
+  const { counter, histogram, totals } = openTyped();
+  const labels = all(size, labelsOf);
+  const counters = labels.map((each) => counter.bind(each));
+  const histograms = labels.map((each) => histogram.bind(each));
+  return { add: (i) => counters[i]!.add(1), record: (i, value) => histograms[i]!.record(value), totals };
+}
+
+/** A subject of `size` series. */
+type Open = (size: number, labelsOf: LabelsOf) => Subject;
+type LabelsOf = (series: number) => LabelSet;
+
+/** Everybody who is measured. Each call makes its labels anew, as code does, except where they are bound. */
+export const subjects = {
+  literal(_size, labelsOf) {
+    let added = 0;
+    let recorded = 0;
+    return {
+      add(i) {
+        kept = labelsOf(i);
+        added++;
+      },
+      record(i) {
+        kept = labelsOf(i);
+        recorded++;
+      },
+      // What nobody can reach would not have to be made.
+      totals: () => Promise.resolve(kept === undefined ? { added: 0, recorded: 0 } : { added, recorded }),
+    };
   },
-} satisfies Record<string, (size: number) => Subject>;
+
+  field(size, labelsOf) {
+    const adders = all(size, (i) => new Cell(labelsOf(i)));
+    const recorders = all(size, (i) => new Cell(labelsOf(i)));
+    // Each began with a half, so that its field holds what is no integer.
+    const sum = (all: readonly Cell[]): number => all.reduce((total, { value }) => total + value - 0.5, 0);
+    return {
+      add: (i) => adders[i]!.add(1),
+      record: (i) => recorders[i]!.add(1),
+      totals: () => Promise.resolve({ added: sum(adders), recorded: sum(recorders) }),
+    };
+  },
+
+  typed,
+  typedInTrace: inTrace(typed),
+  typedWithExemplars(_size, labelsOf) {
+    const { counter, histogram, totals } = openTyped();
+    const contexts = createSpanContexts();
+    return {
+      add: (i) => counter.add(1, labelsOf(i), contexts[i & 255]),
+      record: (i, value) => histogram.record(value, labelsOf(i), contexts[i & 255]),
+      totals,
+    };
+  },
+
+  bound,
+  boundInTrace: inTrace(bound),
+  generic: counting((options) => createMeterProvider(options)),
+  official: counting((options) => new MeterProvider(options)),
+  prometheus: labelled("prometheus"),
+  upstream: labelled("upstream"),
+  prometheusBound: boundBy("prometheus"),
+  upstreamBound: boundBy("upstream"),
+  prometheusWithExemplars: withExemplars("prometheus"),
+  upstreamWithExemplars: withExemplars("upstream"),
+} satisfies Record<string, Open>;
 
 export type SubjectName = keyof typeof subjects;

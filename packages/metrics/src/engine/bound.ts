@@ -2,7 +2,6 @@ import type { Attributes, Context } from "@opentelemetry/api";
 import { settleAttributes } from "./attributes.ts";
 import type { SettledAttributes } from "./attributes.ts";
 import { noAttributes } from "./exemplar.ts";
-import type { ExemplarStore } from "./exemplar.ts";
 import { noRow } from "./rows.ts";
 import type { Store, ValueRule } from "./store.ts";
 
@@ -99,18 +98,15 @@ export abstract class BoundSeries {
     // The row's number is enough, unless a kind of handle keeps more.
   }
 
-  /** From now on recordings need not go through the store. */
+  /** From now on recordings need not go through the store, unless it wants to see every value. */
   protected open(): void {
-    this.pending = this.rule.integer ? closed : 0;
+    this.pending = this.rule.integer || this.store.exemplars?.always === true ? closed : 0;
   }
 
-  protected offer(
-    exemplars: ExemplarStore,
-    bucket: number,
-    value: number,
-    from: Context | undefined,
-    given: Attributes | undefined,
-  ): void {
+  /** Shows a measurement that was recorded to the exemplars. */
+  protected offer(bucket: number, value: number, from: Context | undefined, given: Attributes | undefined): void {
+    const { exemplars } = this.store;
+    if (exemplars === undefined || !exemplars.wants(from)) return;
     const removed = given === undefined ? noAttributes : this.store.removed(this.row, given);
     exemplars.offer(this.row, bucket, value, from, removed);
   }

@@ -1,6 +1,6 @@
 import { INVALID_SPANID, INVALID_TRACEID, ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
 import type { Attributes, Context, Span, SpanContext } from "@opentelemetry/api";
-import { activeContext } from "./active-context.ts";
+import { activeContext, contextManager } from "./active-context.ts";
 import { settleAttributes } from "./attributes.ts";
 import type { Exemplar } from "./snapshot.ts";
 
@@ -15,23 +15,24 @@ export const noAttributes: Attributes = Object.freeze({});
 
 // Contexts never change, so neither does what they say about a span. Remembering the last of each kind is enough for code that records
 // many times in a row.
-let unsampled: Context = ROOT_CONTEXT;
-let sampled: Context | undefined;
-let sampledSpan: Span | undefined;
+const last: { unsampled: Context; sampled: Context | undefined; span: Span | undefined } = {
+  unsampled: ROOT_CONTEXT,
+  sampled: undefined,
+  span: undefined,
+};
 
 /** The span of a measurement when it is sampled. */
-function findSampledSpan(given: Context | undefined): Span | undefined {
-  const current = given ?? activeContext();
-  if (current === ROOT_CONTEXT || current === unsampled) return undefined;
-  if (current === sampled) return sampledSpan;
+function findSampledSpan(current: Context): Span | undefined {
+  if (current === ROOT_CONTEXT || current === last.unsampled) return undefined;
+  if (current === last.sampled) return last.span;
   const span = trace.getSpan(current);
   const spanContext = span?.spanContext();
   if (spanContext !== undefined && (spanContext.traceFlags & TraceFlags.SAMPLED) !== 0 && hasIds(spanContext)) {
-    sampled = current;
-    sampledSpan = span;
+    last.sampled = current;
+    last.span = span;
     return span;
   }
-  unsampled = current;
+  last.unsampled = current;
   return undefined;
 }
 
@@ -75,7 +76,8 @@ interface Page {
  * way of every measurement in a sampled span, and mostly waits for memory. Rows far from any with an exemplar cost nothing.
  */
 export class ExemplarStore {
-  readonly #always: boolean;
+  /** Whether every measurement passes the filter. */
+  readonly always: boolean;
   readonly #aligned: boolean;
   readonly #places: number;
   readonly #shift: number;
@@ -86,7 +88,7 @@ export class ExemplarStore {
   #marked: Span | undefined;
 
   constructor({ filter, reservoir, now, random = Math.random }: ExemplarStoreOptions) {
-    this.#always = filter === "always_on";
+    this.always = filter === "always_on";
     this.#aligned = "buckets" in reservoir;
     this.#places = "buckets" in reservoir ? reservoir.buckets : reservoir.size;
     this.#shift = Math.floor(Math.log2(Math.max(1, placesPerPage / this.#places)));
@@ -97,9 +99,13 @@ export class ExemplarStore {
 
   /** Whether the filter lets a measurement pass. The only thing that measurements outside sampled spans cost. */
   wants(from: Context | undefined): boolean {
-    const current = from ?? activeContext();
-    if (current === ROOT_CONTEXT || current === unsampled) return this.#always;
-    return findSampledSpan(current) !== undefined || this.#always;
+    let current = from;
+    if (current === undefined) {
+      const manager = contextManager();
+      if (manager === undefined) return this.always;
+      current = manager.active();
+    }
+    return this.always || (current !== last.unsampled && findSampledSpan(current) !== undefined);
   }
 
   /**
@@ -117,7 +123,8 @@ export class ExemplarStore {
       if (place >= this.#places) return;
     }
     const at = rowOfPage * this.#places + place;
-    const span = findSampledSpan(from) ?? anySpan(from);
+    const current = from ?? activeContext();
+    const span = findSampledSpan(current) ?? anySpan(current);
     page.numbers[2 * at] = value;
     page.numbers[2 * at + 1] = this.#now();
     page.origins[at] = span === undefined ? nowhere : span.spanContext();
@@ -209,14 +216,19 @@ function sameExemplar(a: Exemplar, b: Exemplar): boolean {
   );
 }
 
-function anySpan(from: Context | undefined): Span | undefined {
-  const span = trace.getSpan(from ?? activeContext());
+function anySpan(current: Context): Span | undefined {
+  const span = trace.getSpan(current);
   return span !== undefined && hasIds(span.spanContext()) ? span : undefined;
 }
 
 /** Ids as the SDK makes them; that they are hexadecimal need not be proven again for every measurement. */
 function hasIds({ traceId, spanId }: SpanContext): boolean {
-  return traceId.length === 32 && traceId !== INVALID_TRACEID && spanId.length === 16 && spanId !== INVALID_SPANID;
+  return traceId.length === 32 && spanId.length === 16 && !(isZero(traceId) || isZero(spanId));
+}
+
+/** Whether an id is the invalid one. Its last digit nearly always says that it is not. */
+function isZero(id: string): boolean {
+  return id.charCodeAt(id.length - 1) === 48 && (id === INVALID_TRACEID || id === INVALID_SPANID);
 }
 
 /** The official SDK's spans show their attributes, and reading one is much cheaper than setting it once more. */

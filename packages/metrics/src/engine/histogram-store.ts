@@ -1,4 +1,5 @@
 import type { Attributes, Context } from "@opentelemetry/api";
+import { mayBeSampled } from "./active-context.ts";
 import { closed, isUsual, PlacedSeries } from "./bound.ts";
 import type { Binding, BoundSeries } from "./bound.ts";
 import { histogramCounts, histogramMax, histogramMin, histogramSum } from "./snapshot.ts";
@@ -29,7 +30,7 @@ export class HistogramStore extends Store {
     // A value that is no number belongs to no bucket.
     if (value !== value) return;
     const { shift, mask } = this;
-    const at = this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
+    const at = this.tracking && this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
     const bucket = bucketOf(this.bounds, value);
     count(this.values[at >> shift]!, (at & mask) * this.stride, bucket, value);
     const { exemplars } = this;
@@ -67,10 +68,9 @@ class BoundHistogram extends PlacedSeries {
       this.recordSlowly(value, from, given);
       return;
     }
-    const { bounds, exemplars } = this.store;
-    const bucket = bucketOf(bounds, value);
+    const bucket = bucketOf(this.store.bounds, value);
     count(this.values, this.base, bucket, value);
-    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, bucket, value, from, given);
+    if (mayBeSampled(from)) this.offer(bucket, value, from, given);
   }
 }
 

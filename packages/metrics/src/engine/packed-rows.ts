@@ -1,4 +1,5 @@
-import type { AnyValue, Attributes } from "@opentelemetry/api";
+import type { Attributes } from "@opentelemetry/api";
+import { Column } from "./column.ts";
 import { noRow } from "./rows.ts";
 import type { Rows } from "./rows.ts";
 
@@ -10,76 +11,51 @@ const fewPlaces = 1024;
 // eslint-disable-next-line @typescript-eslint/unbound-method -- it is only ever called with a receiver
 const hasOwn = Object.prototype.hasOwnProperty;
 
-/** The values of one key, numbered. The number of a value takes `bits` bits from `shift` on of a series' place. */
-interface Column {
-  readonly key: string;
-  readonly ids: Map<AnyValue, number>;
-  /** By number; undefined where a number is free. */
-  readonly values: AnyValue[];
-  /** Series per number. */
-  readonly uses: number[];
-  readonly free: number[];
-  bits: number;
-  shift: number;
-}
-
 /**
  * An array with a place for each combination of the values that the keys have had: the place is put together from the values' numbers.
- * Looking a series up takes a small Map per key, none of which has to wait for another, and one read of a flat array. Values are compared
- * by Maps and places belong to one combination each, so the lookup is exact.
+ * Looking a series up takes a look at each value, none of which has to wait for another, and one read of a flat array. Values are compared
+ * and places belong to one combination each, so the lookup is exact.
  */
 export class PackedRows implements Rows {
   readonly #columns: readonly Column[];
+  /** The first of a chain, which is followed faster than an array. */
+  readonly #first: Column | undefined;
   #places = new Int32Array(1).fill(noRow);
   #size = 0;
 
   constructor(keys: readonly string[]) {
-    this.#columns = keys.map((key) => ({ key, ids: new Map(), values: [], uses: [], free: [], bits: 0, shift: 0 }));
+    let next: Column | undefined;
+    this.#columns = keys
+      .toReversed()
+      .map((key) => (next = new Column(key, next)))
+      .reverse();
+    this.#first = next;
   }
 
   find(attributes: Attributes): number {
-    const columns = this.#columns;
     let place = 0;
-    for (let index = 0; index < columns.length; index++) {
-      const column = columns[index]!;
-      const id = column.ids.get(attributes[column.key]);
-      if (id === undefined) return noRow;
-      place |= id << column.shift;
+    for (let column = this.#first; column !== undefined; column = column.next) {
+      place |= column.part(attributes[column.key]);
     }
-    return this.#places[place]!;
+    // The part of a value that no series has is negative, and so is what it is in.
+    return place < 0 ? noRow : this.#places[place]!;
   }
 
   findOrdered(attributes: Attributes): number {
-    const columns = this.#columns;
+    let column = this.#first;
     let place = 0;
-    let index = 0;
     for (const key in attributes) {
-      if (index === columns.length) return noRow;
-      const column = columns[index]!;
-      if (key !== column.key || !hasOwn.call(attributes, key)) return noRow;
-      const id = column.ids.get(attributes[key]);
-      if (id === undefined) return noRow;
-      place |= id << column.shift;
-      index++;
+      if (column === undefined || key !== column.key || !hasOwn.call(attributes, key)) return noRow;
+      place |= column.part(attributes[key]);
+      column = column.next;
     }
-    return index === columns.length ? this.#places[place]! : noRow;
+    return column === undefined && place >= 0 ? this.#places[place]! : noRow;
   }
 
   add(attributes: Attributes, row: number): boolean {
     if (!this.#makeRoom(attributes)) return false;
     let place = 0;
-    for (const column of this.#columns) {
-      const value = attributes[column.key];
-      let id = column.ids.get(value);
-      if (id === undefined) {
-        id = column.free.pop() ?? column.values.length;
-        column.ids.set(value, id);
-        column.values[id] = value;
-        column.uses[id] = 0;
-      }
-      column.uses[id]!++;
-      place |= id << column.shift;
-    }
+    for (const column of this.#columns) place |= column.add(attributes[column.key]);
     this.#places[place] = row;
     this.#size++;
     return true;
@@ -87,16 +63,7 @@ export class PackedRows implements Rows {
 
   delete(attributes: Attributes): void {
     let place = 0;
-    for (const column of this.#columns) {
-      const value = attributes[column.key];
-      const id = column.ids.get(value)!;
-      place |= id << column.shift;
-      if (--column.uses[id]! > 0) continue;
-      // A value that no series has is forgotten, so that values that come and go take no room.
-      column.ids.delete(value);
-      column.values[id] = undefined;
-      column.free.push(id);
-    }
+    for (const column of this.#columns) place |= column.delete(attributes[column.key]);
     this.#places[place] = noRow;
     this.#size--;
   }
@@ -105,40 +72,29 @@ export class PackedRows implements Rows {
     for (let place = 0; place < this.#places.length; place++) {
       const row = this.#places[place]!;
       if (row === noRow) continue;
-      const entries = this.#columns.map((column) => [column.key, column.values[idAt(column, place)]] as const);
-      yield [Object.fromEntries(entries), row];
+      yield [Object.fromEntries(this.#columns.map((column) => [column.key, column.valueAt(place)] as const)), row];
     }
   }
 
   /** Widens the columns for values they do not know yet. False when most places would stay empty. */
   #makeRoom(attributes: Attributes): boolean {
-    const wider = this.#columns.map((column) => {
-      const fits =
-        column.ids.has(attributes[column.key]) || column.free.length > 0 || column.values.length < 2 ** column.bits;
-      return fits ? column.bits : column.bits + 1;
-    });
+    const wider = this.#columns.map((column) =>
+      column.hasRoom(attributes[column.key]) ? column.bits : column.bits + 1,
+    );
     const total = wider.reduce((sum, bits) => sum + bits, 0);
     if (2 ** total > Math.max(fewPlaces, placesPerSeries * (this.#size + 1))) return false;
-    if (this.#columns.every((column, index) => column.bits === wider[index])) return true;
-    const before = this.#columns.map((column) => ({ ...column }));
-    let shift = total;
-    this.#columns.forEach((column, index) => {
-      column.bits = wider[index]!;
-      shift -= column.bits;
-      column.shift = shift;
-    });
+    if (this.#columns.every(({ bits }, index) => bits === wider[index])) return true;
+    let rest = total;
+    const shifts = wider.map((bits) => (rest -= bits));
     const places = new Int32Array(2 ** total).fill(noRow);
     this.#places.forEach((row, place) => {
       if (row === noRow) return;
       let moved = 0;
-      before.forEach((column, index) => (moved |= idAt(column, place) << this.#columns[index]!.shift));
+      this.#columns.forEach((column, index) => (moved |= column.moved(place, shifts[index]!)));
       places[moved] = row;
     });
+    this.#columns.forEach((column, index) => column.place(wider[index]!, shifts[index]!));
     this.#places = places;
     return true;
   }
-}
-
-function idAt({ shift, bits }: Pick<Column, "shift" | "bits">, place: number): number {
-  return (place >> shift) & (2 ** bits - 1);
 }

@@ -1,4 +1,5 @@
 import type { Attributes, Context } from "@opentelemetry/api";
+import { mayBeSampled } from "./active-context.ts";
 import { accepts, BoundSeries, closed, isUsual, PlacedSeries } from "./bound.ts";
 import type { Binding } from "./bound.ts";
 import type { StreamSnapshot } from "./snapshot.ts";
@@ -16,7 +17,7 @@ export class SumStore extends Store {
 
   override update(row: number, value: number, given: Attributes, from: Context | undefined): void {
     const { shift, mask } = this;
-    const at = this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
+    const at = this.tracking && this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
     this.values[at >> shift]![at & mask]! += value;
     const { exemplars } = this;
     if (exemplars !== undefined && exemplars.wants(from)) {
@@ -61,8 +62,7 @@ class BoundSum extends BoundSeries {
       this.recordSlowly(value, from, given);
       return;
     }
-    const { exemplars } = this.store;
-    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, 0, value, from, given);
+    if (mayBeSampled(from)) this.offer(0, value, from, given);
   }
 
   override drain(): void {
@@ -74,7 +74,7 @@ class BoundSum extends BoundSeries {
   // A sum that is a small integer is made of integers, so this serves rules that want them as well.
   protected override open(): void {
     this.drain();
-    this.pending = 0;
+    this.pending = this.store.exemplars?.always === true ? closed : 0;
   }
 }
 
@@ -86,7 +86,7 @@ export class LastValueStore extends Store {
 
   override update(row: number, value: number, given: Attributes, from: Context | undefined): void {
     const { shift, mask } = this;
-    const at = this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
+    const at = this.tracking && this.touched[row >> shift]![row & mask] === 0 ? this.activate(row) : row;
     this.values[at >> shift]![at & mask] = value;
     const { exemplars } = this;
     if (exemplars !== undefined && exemplars.wants(from)) {
@@ -114,7 +114,6 @@ class BoundLastValue extends PlacedSeries {
       return;
     }
     this.values[this.base] = value;
-    const { exemplars } = this.store;
-    if (exemplars !== undefined && exemplars.wants(from)) this.offer(exemplars, 0, value, from, given);
+    if (mayBeSampled(from)) this.offer(0, value, from, given);
   }
 }

@@ -43,8 +43,9 @@ const fewestRowsPerPage = 16;
  * The series of one stream: an index from attributes to rows, and columns by row. Values are in pages that never move, so that a handle
  * may keep its place.
  *
- * `touched` is 0 in rows that nobody recorded in since the last collection that cares (delta streams, expiry). A recording that finds 0 takes the way through `activate`; that one test covers delta streams and expiry. Handles have a test of their own, which
- * covers removed series besides.
+ * `touched` is 0 in rows that nobody recorded in since the last collection that cares (delta streams, expiry), where one does (`tracking`). A
+ * recording that finds 0 takes the way through `activate`; that one test covers both. Handles have a test of their own, which covers removed
+ * series besides.
  */
 export abstract class Store {
   readonly options: StoreOptions;
@@ -63,6 +64,8 @@ export abstract class Store {
   protected readonly delta: boolean;
   /** Whether only what was touched since the last collection is shown, and counts against the limit. */
   readonly byInterval: boolean;
+  /** Whether rows are told when they are recorded in. */
+  readonly tracking: boolean;
   protected descriptor: StreamDescriptor;
   /** When the last collection was, or the stream began. */
   protected since: number;
@@ -89,6 +92,7 @@ export abstract class Store {
     this.#filters = options.keep !== undefined || options.process !== undefined;
     this.delta = options.temporality === AggregationTemporality.DELTA;
     this.byInterval = byInterval || this.delta;
+    this.tracking = this.byInterval || options.idleMs !== undefined;
     this.stride = stride;
     const fitting = pageBytes / Float64Array.BYTES_PER_ELEMENT / Math.max(stride, 1);
     this.shift = Math.floor(Math.log2(Math.min(Math.max(fitting, fewestRowsPerPage), mostRowsPerPage)));
@@ -315,6 +319,7 @@ export abstract class Store {
     this.#size++;
     this.reset(row);
     this.index.add(settled, row);
+    if (!this.tracking) this.touched[row >> this.shift]![row & this.mask] = 1;
     return row;
   }
 
