@@ -1,9 +1,10 @@
-import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode } from "@opentelemetry/api";
 import type { Attributes, Context, Span, TextMapPropagator, Tracer, TracerProvider } from "@opentelemetry/api";
 import { describeError, silentLogger } from "@almanac/core";
 import type { Logger } from "@almanac/core";
 import type { GrpcCode, stack } from "@almanac/catalog";
 import type { BoundRecorder, Instruments } from "@almanac/metrics";
+import { withSpan } from "./span-context.ts";
 import { parseTarget } from "./target.ts";
 
 /** Where spans and measurements of calls go. A `Telemetry` fits. */
@@ -45,8 +46,8 @@ export interface Method {
   readonly method: string;
   /** Where durations of calls go that ended with this code; filled as codes occur. */
   readonly durations: Map<GrpcCode, BoundRecorder>;
-  /** Of spans by the server's target or authority; filled as they occur. */
-  readonly attributes: Map<string, Readonly<Attributes>>;
+  /** Of every span. */
+  readonly attributes: Readonly<Attributes>;
 }
 
 const maxRemembered = 1_000;
@@ -75,6 +76,7 @@ export class CallObserver {
   readonly #durations: GrpcTelemetry["stack"]["rpc_client_call_duration_seconds"];
   readonly #hooks: CallHooks;
   readonly #methods = new Map<string, Method>();
+  readonly #targets = new Map<string, ReturnType<typeof parseTarget>>();
 
   constructor(side: "client" | "server", telemetry: GrpcTelemetry, hooks: CallHooks) {
     const { logger = silentLogger, tracerProvider, propagator, stack } = telemetry;
@@ -97,14 +99,21 @@ export class CallObserver {
       service: slash < 0 ? "" : full.slice(0, slash),
       method: full.slice(slash + 1),
       durations: new Map(),
-      attributes: new Map(),
+      attributes: { "rpc.system.name": "grpc", "rpc.method": full },
     });
   }
 
-  /** `attributes` are the span's, those of the method among them. */
-  start(method: Method, parent: Context, attributes: Attributes): ObservedCall {
+  /** Samplers see the system and the method. Attributes given before the start cost the SDK twice as much as others. */
+  startSpan({ full, attributes }: Method, parent: Context): Span {
     const kind = this.#client ? SpanKind.CLIENT : SpanKind.SERVER;
-    return new ObservedCall(this, method, parent, this.#tracer.startSpan(method.full, { kind, attributes }, parent));
+    return this.#tracer.startSpan(full, { kind, attributes }, parent);
+  }
+
+  /** `server.address` and `server.port` of a channel's target or an authority. */
+  setServer(span: Span, target: string): void {
+    const { host, port } = this.#targets.get(target) ?? remember(this.#targets, target, parseTarget(target));
+    span.setAttribute("server.address", host);
+    if (port !== undefined) span.setAttribute("server.port", port);
   }
 
   isFailure(code: GrpcCode): boolean {
@@ -144,33 +153,48 @@ export class CallObserver {
   }
 }
 
-/** A call under observation. */
+/**
+ * A call under observation, to be told of its beginning and its end. Calls are so frequent that what the classes and builders of grpc-js
+ * allocate for each interceptor (a dozen objects and functions, and queues for interceptors that wait) would cost more than observing them
+ * does, so both sides' calls are themselves what grpc-js asks for.
+ */
 export class ObservedCall {
-  readonly #observer: CallObserver;
-  readonly #method: Method;
-  readonly #startedAt = performance.now();
+  protected readonly observer: CallObserver;
+  protected readonly method: Method;
   // grpc-js keeps calls for a while after their end. What is not needed any more is let go, or the collector of garbage would copy it twice.
   #span: Span | undefined;
-  #context: Context;
+  #context: Context = ROOT_CONTEXT;
+  #startedAt = NaN;
 
-  constructor(observer: CallObserver, method: Method, parent: Context, span: Span) {
-    this.#observer = observer;
-    this.#method = method;
-    this.#span = span;
-    this.#context = trace.setSpan(parent, span);
+  constructor(observer: CallObserver, method: Method) {
+    this.observer = observer;
+    this.method = method;
   }
 
-  /** The parent context with the call's span in it; no longer after the end. */
-  get context(): Context {
+  /** The parent context with the call's span in it, from its beginning to its end. */
+  protected get context(): Context {
     return this.#context;
   }
 
-  get ended(): boolean {
-    return this.#span === undefined;
+  protected get begun(): boolean {
+    return !Number.isNaN(this.#startedAt);
+  }
+
+  protected get ended(): boolean {
+    return this.begun && this.#span === undefined;
+  }
+
+  /** Starts the span and returns it. To be called once. */
+  protected begin(parent: Context): Span {
+    this.#startedAt = performance.now();
+    const span = this.observer.startSpan(this.method, parent);
+    this.#span = span;
+    this.#context = withSpan(parent, span);
+    return span;
   }
 
   /** Records the measurement, ends the span, tells `onCall`. Only the first time; never throws. */
-  end(code: GrpcCode, details: string): void {
+  protected end(code: GrpcCode, details: string): void {
     const span = this.#span;
     if (span === undefined) return;
     const at = this.#context;
@@ -178,29 +202,15 @@ export class ObservedCall {
     this.#context = ROOT_CONTEXT;
     const durationSeconds = (performance.now() - this.#startedAt) / 1000;
     span.setAttribute("rpc.response.status_code", code);
-    if (this.#observer.isFailure(code)) {
+    if (this.observer.isFailure(code)) {
       span.setAttribute("error.type", code);
       span.setStatus({ code: SpanStatusCode.ERROR, message: details });
     }
     // Inside the span's context and before its end: that is where an exemplar looks for its trace.
-    this.#observer.record(this.#method, code, durationSeconds, at);
-    this.#observer.tell(this.#method, code, durationSeconds, at);
+    this.observer.record(this.method, code, durationSeconds, at);
+    this.observer.tell(this.method, code, durationSeconds, at);
     span.end();
   }
-}
-
-/** Attributes of every span of a method. */
-export function methodAttributes({ full }: Method): Attributes {
-  return { "rpc.system.name": "grpc", "rpc.method": full };
-}
-
-/** The same, and what a server's target or authority says about it. Not to be changed: later calls get the same object. */
-export function targetAttributes(method: Method, target: string): Readonly<Attributes> {
-  const known = method.attributes.get(target);
-  if (known !== undefined) return known;
-  const { host, port } = parseTarget(target);
-  const attributes = { ...methodAttributes(method), "server.address": host };
-  return remember(method.attributes, target, port === undefined ? attributes : { ...attributes, "server.port": port });
 }
 
 /** Puts it into a cache, which is emptied when it is full: so many are not a program's own, but what others make up. */

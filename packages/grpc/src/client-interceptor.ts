@@ -1,9 +1,9 @@
-import { InterceptingCall, status as grpc } from "@grpc/grpc-js";
-import type { Interceptor, Metadata, StatusObject } from "@grpc/grpc-js";
+import { status as grpc } from "@grpc/grpc-js";
+import type { InterceptingCall, Interceptor, Metadata, StatusObject } from "@grpc/grpc-js";
 import { context } from "@opentelemetry/api";
 import type { Context, TextMapSetter } from "@opentelemetry/api";
-import { CallObserver, targetAttributes } from "./call-telemetry.ts";
-import type { CallHooks, GrpcTelemetry, Method, ObservedCall } from "./call-telemetry.ts";
+import { CallObserver, ObservedCall } from "./call-telemetry.ts";
+import type { CallHooks, GrpcTelemetry, Method } from "./call-telemetry.ts";
 import { grpcCodeName } from "./grpc-code.ts";
 
 export interface ClientInterceptorOptions extends CallHooks {
@@ -34,62 +34,77 @@ export function createClientInterceptor(telemetry: GrpcTelemetry, options: Clien
     const next = nextCall(
       timeoutMs === undefined ? interceptorOptions : { ...interceptorOptions, deadline: Date.now() + timeoutMs },
     );
-    return new ObservedClientCall(next, observer, method, responseStream);
+    // grpc-js asks for no more than the interface, though its types name its own class.
+    return new ObservedClientCall(
+      next,
+      observer,
+      method,
+      responseStream,
+    ) satisfies NextCall as unknown as InterceptingCall;
   };
 }
 
 type NextCall = ConstructorParameters<typeof InterceptingCall>[0];
+type MessageContext = Parameters<NextCall["sendMessageWithContext"]>[0];
 type Listener = NonNullable<Parameters<InterceptingCall["start"]>[1]>;
 
-/**
- * The call and the listener of its answers at once: calls are made so often that what the builders of grpc-js allocate for each (a dozen
- * objects and functions, and queues for interceptors that wait) would cost more than observing it.
- */
-class ObservedClientCall extends InterceptingCall {
+/** The call and the listener of its answers at once. */
+class ObservedClientCall extends ObservedCall implements NextCall, Required<Listener> {
   readonly #next: NextCall;
-  readonly #observer: CallObserver;
-  readonly #method: Method;
   readonly #responseStream: boolean;
   readonly #parent: Context = context.active();
-  #call: ObservedCall | undefined;
   #listener: Listener | undefined;
   #answered = false;
 
   constructor(next: NextCall, observer: CallObserver, method: Method, responseStream: boolean) {
-    super(next);
+    super(observer, method);
     this.#next = next;
-    this.#observer = observer;
-    this.#method = method;
     this.#responseStream = responseStream;
   }
 
-  override start(metadata: Metadata, listener?: Listener): void {
-    this.#call ??= this.#observe();
+  start(metadata: Metadata, listener?: Listener): void {
+    this.#begin();
     this.#listener = listener;
     const carrier = metadata.clone();
     try {
-      this.#observer.propagator.inject(this.#call.context, carrier, setter);
+      this.observer.propagator.inject(this.context, carrier, setter);
     } catch (error) {
-      this.#observer.report("propagator", error);
+      this.observer.report("propagator", error);
     }
     this.#next.start(carrier, this);
   }
 
-  override sendMessageWithContext(...message: Parameters<NextCall["sendMessageWithContext"]>): void {
-    this.#next.sendMessageWithContext(...message);
+  sendMessage(message: unknown): void {
+    this.#next.sendMessage(message);
   }
 
-  override halfClose(): void {
+  sendMessageWithContext(messageContext: MessageContext, message: unknown): void {
+    this.#next.sendMessageWithContext(messageContext, message);
+  }
+
+  startRead(): void {
+    this.#next.startRead();
+  }
+
+  halfClose(): void {
     this.#next.halfClose();
   }
 
-  override cancelWithStatus(code: grpc, details: string): void {
+  cancelWithStatus(code: grpc, details: string): void {
     // An interceptor above may hold the call back and cancel it before it ever starts: nothing below would report its end.
-    if (this.#call === undefined) {
-      this.#call = this.#observe();
-      this.#call.end("CANCELLED", "Cancelled before it started");
+    if (!this.begun) {
+      this.#begin();
+      this.end("CANCELLED", "Cancelled before it started");
     }
     this.#next.cancelWithStatus(code, details);
+  }
+
+  getPeer(): string {
+    return this.#next.getPeer();
+  }
+
+  getAuthContext(): ReturnType<NextCall["getAuthContext"]> {
+    return this.#next.getAuthContext();
   }
 
   onReceiveMetadata(metadata: Metadata): void {
@@ -110,8 +125,8 @@ class ObservedClientCall extends InterceptingCall {
   onReceiveStatus(status: StatusObject): void {
     // What grpc-js' client, above all interceptors, makes of a unary call that succeeded without an answer.
     const empty = status.code === grpc.OK && !this.#responseStream && !this.#answered;
-    if (empty) this.#call?.end("UNIMPLEMENTED", "No message received");
-    else this.#call?.end(grpcCodeName(status.code), status.details);
+    if (empty) this.end("UNIMPLEMENTED", "No message received");
+    else this.end(grpcCodeName(status.code), status.details);
     const listener = this.#listener;
     if (listener?.onReceiveStatus === undefined) return;
     if (this.#isInParent()) listener.onReceiveStatus(status);
@@ -123,9 +138,10 @@ class ObservedClientCall extends InterceptingCall {
     return context.active() === this.#parent;
   }
 
-  #observe(): ObservedCall {
+  #begin(): void {
+    if (this.begun) return;
+    const span = this.begin(this.#parent);
     // getPeer() names the channel's target until the call is connected.
-    const attributes = targetAttributes(this.#method, this.#next.getPeer());
-    return this.#observer.start(this.#method, this.#parent, attributes);
+    if (span.isRecording()) this.observer.setServer(span, this.#next.getPeer());
   }
 }

@@ -1,10 +1,14 @@
-import { ServerInterceptingCall } from "@grpc/grpc-js";
-import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from "@grpc/grpc-js";
+import type {
+  Metadata,
+  ServerInterceptingCall,
+  ServerInterceptingCallInterface,
+  ServerInterceptor,
+} from "@grpc/grpc-js";
 import { context, ROOT_CONTEXT } from "@opentelemetry/api";
-import type { Attributes, Context, TextMapGetter } from "@opentelemetry/api";
+import type { Span, TextMapGetter } from "@opentelemetry/api";
 import { isDeadline, markAnswered, remainingMs } from "./call-signal.ts";
-import { CallObserver, methodAttributes, targetAttributes } from "./call-telemetry.ts";
-import type { CallHooks, GrpcTelemetry, Method, ObservedCall } from "./call-telemetry.ts";
+import { CallObserver, ObservedCall } from "./call-telemetry.ts";
+import type { CallHooks, GrpcTelemetry } from "./call-telemetry.ts";
 import { grpcCodeName } from "./grpc-code.ts";
 import { canAnswer, sentStatus } from "./server-stream.ts";
 
@@ -39,42 +43,43 @@ export function createServerInterceptor(
   return (method, call) => {
     const { path } = method;
     if (options.ignore !== undefined && observer.guard("ignore", false, () => options.ignore?.(path) ?? false)) {
-      return new ServerInterceptingCall(call);
+      return asServerCall(call);
     }
-    return new ObservedServerCall(call, observer, method);
+    return asServerCall(new ObservedServerCall(call, observer, method));
   };
 }
 
+type NextCall = ServerInterceptingCallInterface;
 type MethodDefinition = Parameters<ServerInterceptor>[0];
-type Listener = Parameters<ServerInterceptingCall["start"]>[0];
-type Status = Parameters<ServerInterceptingCall["sendStatus"]>[0];
+type Listener = Parameters<NextCall["start"]>[0];
+type Status = Parameters<NextCall["sendStatus"]>[0];
 
-/**
- * The call and the listener of what arrives at once: calls come so often that what the builders of grpc-js allocate for each (a dozen
- * objects and functions, and queues for interceptors that wait) would cost more than observing it.
- */
-class ObservedServerCall extends ServerInterceptingCall {
-  readonly #next: ServerInterceptingCallInterface;
-  readonly #observer: CallObserver;
+/** grpc-js asks for no more than the interface, though its types name its own class. */
+function asServerCall(call: NextCall): ServerInterceptingCall {
+  return call as ServerInterceptingCall;
+}
+
+/** The call and the listener of what arrives at once. */
+class ObservedServerCall extends ObservedCall implements NextCall, Listener {
+  /** Under this name whoever stands above finds the HTTP/2 stream at the end of the chain. */
+  readonly nextCall: NextCall;
   readonly #definition: MethodDefinition;
   readonly #timeoutMs: number;
-  #observed: ObservedCall | undefined;
   #listener: Listener | undefined;
   #cancelled = false;
 
-  constructor(next: ServerInterceptingCallInterface, observer: CallObserver, definition: MethodDefinition) {
-    super(next);
-    this.#next = next;
-    this.#observer = observer;
+  constructor(next: NextCall, observer: CallObserver, definition: MethodDefinition) {
+    super(observer, observer.method(definition.path));
+    this.nextCall = next;
     this.#definition = definition;
     this.#timeoutMs = remainingMs(next);
   }
 
-  override start(listener: Listener): void {
+  start(listener: Listener): void {
     this.#listener = listener;
-    this.#next.start(this);
+    this.nextCall.start(this);
     // grpc-js starts nothing and reports nothing for a stream that was reset before it could.
-    if (this.#observed === undefined && !canAnswer(this.#next)) this.#endUnanswered();
+    if (!this.begun && !canAnswer(this.nextCall)) this.#endUnanswered();
   }
 
   // A handler is called when the request is complete, or as soon as it begins where it is a stream; only then somebody looks at the
@@ -82,90 +87,121 @@ class ObservedServerCall extends ServerInterceptingCall {
 
   onReceiveMetadata(metadata: Metadata): void {
     if (this.#cancelled) return;
-    const observed = (this.#observed ??= this.#observe(metadata));
+    this.#begin(metadata);
     const listener = this.#listener as Listener;
     if (!this.#definition.requestStream) listener.onReceiveMetadata(metadata);
-    else context.with(observed.context, () => listener.onReceiveMetadata(metadata));
+    else context.with(this.context, () => listener.onReceiveMetadata(metadata));
   }
 
   onReceiveMessage(message: unknown): void {
     if (this.#cancelled) return;
     const listener = this.#listener as Listener;
     if (!this.#definition.requestStream) listener.onReceiveMessage(message);
-    else context.with(this.#context, () => listener.onReceiveMessage(message));
+    else context.with(this.context, () => listener.onReceiveMessage(message));
   }
 
   onReceiveHalfClose(): void {
     if (this.#cancelled) return;
     const listener = this.#listener as Listener;
-    context.with(this.#context, () => listener.onReceiveHalfClose());
+    context.with(this.context, () => listener.onReceiveHalfClose());
   }
 
   onCancel(): void {
     this.#cancelled = true;
     const listener = this.#listener as Listener;
     // grpc-js reports every call as cancelled in the end; one that was answered has left its context by then.
-    if (this.#observed?.ended === true) {
+    if (this.ended) {
       listener.onCancel();
       return;
     }
+    if (!this.begun) this.#begin(undefined);
+    const at = this.context;
     this.#endUnanswered();
-    context.with(this.#context, () => listener.onCancel());
+    context.with(at, () => listener.onCancel());
   }
 
-  override sendMetadata(metadata: Metadata): void {
-    this.#next.sendMetadata(metadata);
+  sendMetadata(metadata: Metadata): void {
+    this.nextCall.sendMetadata(metadata);
   }
 
-  override sendMessage(message: unknown, callback: () => void): void {
-    const at = this.#context;
-    this.#next.sendMessage(message, this.#definition.responseStream ? () => void context.with(at, callback) : callback);
+  sendMessage(message: unknown, callback: () => void): void {
+    const at = this.context;
+    this.nextCall.sendMessage(
+      message,
+      this.#definition.responseStream ? () => void context.with(at, callback) : callback,
+    );
   }
 
-  override sendStatus(status: Status): void {
+  sendStatus(status: Status): void {
     // An answer that reaches nobody is not how this call ended; the cancel about to be reported is.
-    if (canAnswer(this.#next)) {
-      markAnswered(this.#next);
-      (this.#observed ??= this.#observe(undefined)).end(grpcCodeName(status.code), status.details);
+    if (canAnswer(this.nextCall)) {
+      markAnswered(this.nextCall);
+      if (!this.begun) this.#begin(undefined);
+      this.end(grpcCodeName(status.code), status.details);
     }
-    this.#next.sendStatus(status);
+    this.nextCall.sendStatus(status);
   }
 
-  get #context(): Context {
-    return this.#observed?.context ?? ROOT_CONTEXT;
+  startRead(): void {
+    this.nextCall.startRead();
   }
 
-  #observe(metadata: Metadata | undefined): ObservedCall {
+  getPeer(): string {
+    return this.nextCall.getPeer();
+  }
+
+  getDeadline(): ReturnType<NextCall["getDeadline"]> {
+    return this.nextCall.getDeadline();
+  }
+
+  getHost(): string {
+    return this.nextCall.getHost();
+  }
+
+  getAuthContext(): ReturnType<NextCall["getAuthContext"]> {
+    return this.nextCall.getAuthContext();
+  }
+
+  getConnectionInfo(): ReturnType<NextCall["getConnectionInfo"]> {
+    return this.nextCall.getConnectionInfo();
+  }
+
+  getMetricsRecorder(): ReturnType<NextCall["getMetricsRecorder"]> {
+    return this.nextCall.getMetricsRecorder();
+  }
+
+  #begin(metadata: Metadata | undefined): void {
+    if (this.begun) return;
     let parent = ROOT_CONTEXT;
     try {
-      if (metadata !== undefined) parent = this.#observer.propagator.extract(ROOT_CONTEXT, metadata, getter);
+      if (metadata !== undefined) parent = this.observer.propagator.extract(ROOT_CONTEXT, metadata, getter);
     } catch (error) {
-      this.#observer.report("propagator", error);
+      this.observer.report("propagator", error);
     }
-    const method = this.#observer.method(this.#definition.path);
-    return this.#observer.start(method, parent, attributesOf(method, this.#next));
+    const span = this.begin(parent);
+    if (!span.isRecording()) return;
+    const { localAddress, localPort, remoteAddress, remotePort } = this.nextCall.getConnectionInfo();
+    const authority = this.nextCall.getHost();
+    if (authority) this.observer.setServer(span, authority);
+    else {
+      setDefined(span, "server.address", localAddress);
+      setDefined(span, "server.port", localPort);
+    }
+    setDefined(span, "client.address", remoteAddress);
+    setDefined(span, "client.port", remotePort);
   }
 
   #endUnanswered(): void {
-    const observed = (this.#observed ??= this.#observe(undefined));
-    if (observed.ended) return;
-    const sent = sentStatus(this.#next);
-    if (sent !== undefined) observed.end(sent.code, sent.details);
-    else if (isDeadline(this.#next.getDeadline(), this.#timeoutMs)) {
-      observed.end("DEADLINE_EXCEEDED", "Deadline exceeded");
-    } else observed.end("CANCELLED", "Cancelled by the client, or the connection was lost");
+    if (!this.begun) this.#begin(undefined);
+    if (this.ended) return;
+    const sent = sentStatus(this.nextCall);
+    if (sent !== undefined) this.end(sent.code, sent.details);
+    else if (isDeadline(this.nextCall.getDeadline(), this.#timeoutMs))
+      this.end("DEADLINE_EXCEEDED", "Deadline exceeded");
+    else this.end("CANCELLED", "Cancelled by the client, or the connection was lost");
   }
 }
 
-function attributesOf(method: Method, call: ServerInterceptingCallInterface): Attributes {
-  const { localAddress, localPort, remoteAddress, remotePort } = call.getConnectionInfo();
-  const authority = call.getHost();
-  const attributes = authority ? { ...targetAttributes(method, authority) } : methodAttributes(method);
-  if (!authority) {
-    if (localAddress !== undefined) attributes["server.address"] = localAddress;
-    if (localPort !== undefined) attributes["server.port"] = localPort;
-  }
-  if (remoteAddress !== undefined) attributes["client.address"] = remoteAddress;
-  if (remotePort !== undefined) attributes["client.port"] = remotePort;
-  return attributes;
+function setDefined(span: Span, key: string, value: string | number | undefined): void {
+  if (value !== undefined) span.setAttribute(key, value);
 }
