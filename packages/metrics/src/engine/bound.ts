@@ -31,7 +31,7 @@ export abstract class BoundSeries {
   readonly rule: ValueRule;
   /** Another handle of the same row. */
   sibling: BoundSeries | undefined = undefined;
-  readonly #attributes: Attributes;
+  #attributes: Attributes;
 
   constructor(store: Store, { settled, rule }: Binding) {
     this.store = store;
@@ -84,6 +84,8 @@ export abstract class BoundSeries {
         return;
       }
       this.row = row;
+      // One copy is enough.
+      this.#attributes = store.attributes[row]!;
       this.attached(row);
       store.attach(row, this);
     }

@@ -117,7 +117,8 @@ export class SyncInstrument implements EngineCounter, EngineHistogram {
 
 /** Which values an instrument takes, and what it says about others (metrics API specification). */
 export function createValueRule({ name, type, valueType }: StreamDescriptor): ValueRule {
-  const growing = type === InstrumentType.COUNTER || type === InstrumentType.HISTOGRAM;
+  const growing =
+    type === InstrumentType.COUNTER || type === InstrumentType.OBSERVABLE_COUNTER || type === InstrumentType.HISTOGRAM;
   const lowest = growing ? 0 : -Infinity;
   const integer = valueType === ValueType.INT;
   // A mistake is often made with every measurement; it is the first of its kind that tells.
@@ -143,7 +144,7 @@ export function createValueRule({ name, type, valueType }: StreamDescriptor): Va
       if (value < lowest) {
         warn(
           "negative",
-          `${name} got ${value}; a ${growing && type === InstrumentType.COUNTER ? "counter" : "histogram"} takes none below 0`,
+          `${name} got ${value}; a ${type === InstrumentType.HISTOGRAM ? "histogram" : "counter"} takes none below 0`,
         );
         return undefined;
       }

@@ -257,4 +257,15 @@ describe("observed series", () => {
     expect(await reader.series("o")).toEqual(["a=x: 2 in 4"]);
     expect(await reader.series("o")).toEqual(["a=x: 4 in 8"]);
   });
+
+  it("take none below 0 where they only grow", async () => {
+    const { reader, meter } = openProvider();
+    for (const create of ["createObservableCounter", "createObservableUpDownCounter"] as const) {
+      meter[create](create).addCallback((result) => result.observe(-1));
+    }
+    let all: ReadonlyMap<string, unknown> = new Map();
+    const warnings = await warningsOf(async () => ({ all } = await reader.metrics()));
+    expect([...all.keys()]).toEqual(["createObservableUpDownCounter"]);
+    expect(warnings).toEqual(["createObservableCounter got -1; a counter takes none below 0. This is said once"]);
+  });
 });

@@ -31,6 +31,23 @@ describe("views", () => {
     expect(all.get("h2")?.dataPoints[0]?.value).toMatchObject({ count: 1 });
   });
 
+  it("compare a schema URL with that of scopes that have none, too", async () => {
+    const views = [{ meterSchemaUrl: "https://example.com/1", description: "by the view" }];
+    const { reader, provider } = openProvider({ views });
+    provider.getMeter("with", "", { schemaUrl: "https://example.com/1" }).createCounter("with").add(1);
+    provider.getMeter("without").createCounter("without").add(1);
+    const { all } = await reader.metrics();
+    expect([...all.values()].map(({ descriptor }) => descriptor.description)).toEqual(["by the view", ""]);
+  });
+
+  it("count no infinite values in exponential histograms", async () => {
+    const views = [{ instrumentName: "*", aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM as const } }];
+    const { reader, meter } = openProvider({ views });
+    const gauge = meter.createGauge("g");
+    for (const value of [1, Infinity, -Infinity, NaN, -2]) gauge.record(value);
+    expect((await reader.points("g"))[0]?.value).toMatchObject({ count: 2, min: -2, max: 1 });
+  });
+
   it("may look at the context", async () => {
     const key = Symbol("tenant");
     const { reader, meter } = openProvider({
