@@ -14,7 +14,10 @@ const noAttributes: Attributes = Object.freeze({});
 export interface SeriesControl<A extends Attributes = Attributes> {
   /** Removes the series of exactly these attributes; true when there was one. Recording starts it anew, with a new start time. */
   remove(attributes?: A): boolean;
-  /** Removes every series that has all of these attributes, whatever else it has, and says how many. */
+  /**
+   * Removes every series that has all of these attributes, whatever else it has, and says how many; `{}` stands for all series, an attribute
+   * that is undefined for none.
+   */
   removeMatching(match: Partial<A>): number;
   /** Creates the series at 0 (a histogram: empty), so that its first event counts in `rate()`. It does not expire. */
   start(attributes?: A): void;

@@ -25,7 +25,10 @@ export interface MeterProviderOptions {
   readonly views?: readonly ViewOptions[];
   /** Which measurements may become exemplars. Default: `trace_based`, those in a sampled span. */
   readonly exemplarFilter?: ExemplarFilter;
-  /** Cumulative series that nobody recorded in for that long are removed after a collection, milliseconds. Default: never. */
+  /**
+   * Cumulative series that nobody recorded in for that long are removed once every reader has shown them, milliseconds; after twice that
+   * time though a reader has not. Default: never.
+   */
   readonly seriesIdleMs?: number;
   /** Default: the machine's. */
   readonly clock?: Clock;
@@ -36,7 +39,8 @@ export interface EngineMeterProvider extends MeterProvider {
   getMeter(name: string, version?: string, options?: MeterOptions): EngineMeter;
   /**
    * Removes every recorded series, of all instruments, that has all of these attributes, and says how many. For what is gone for good;
-   * recording starts a series anew. What callbacks observe goes by itself when it is not observed any more.
+   * recording starts a series anew. An attribute that is undefined matches nothing. What callbacks observe goes by itself when it is not
+   * observed any more.
    */
   removeSeries(match: Attributes): number;
   /**
