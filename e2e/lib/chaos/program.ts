@@ -32,7 +32,7 @@ export interface AnyObject extends KubeObject {
 
 export type Resources = Readonly<Record<FollowedKind, ResourceClient<AnyObject>>>;
 
-export function resourcesOf(world: World): Resources {
+function resourcesOf(world: World): Resources {
   const entries = Object.entries(followedKinds).map(([kind, plural]) => [
     kind,
     world.kube.resource<AnyObject>({ group, version, kind, plural, namespaced: true }),
@@ -179,7 +179,7 @@ function imageSpec(number: number): object {
 }
 
 /** Everything that the API holds of the followed kinds. */
-export async function listAll(resources: Resources): Promise<Record<FollowedKind, AnyObject[]>> {
+async function listAll(resources: Resources): Promise<Record<FollowedKind, AnyObject[]>> {
   const lists = await Promise.all(
     Object.entries(resources).map(async ([kind, resource]) => [kind, (await resource.list()).items] as const),
   );
