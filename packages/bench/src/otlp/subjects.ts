@@ -44,13 +44,8 @@ export function openSubject(name: SubjectName, encoding: Encoding, pairs: number
 }
 
 export function recorder(provider: MeterProvider, pairs: number, context: Context): Subject["change"] {
-  const { zone, kind, outcome, host } = createLabels(pairs);
-  const labels = Array.from({ length: pairs }, (_, index) => ({
-    zone: zone[index] ?? "",
-    kind: kind[index] ?? "",
-    outcome: outcome[index] ?? "",
-    host: host[index] ?? "",
-  }));
+  const labelsOf = createLabels(pairs);
+  const labels = Array.from({ length: pairs }, (_, series) => labelsOf(series));
   const meter = provider.getMeter("bench");
   const counter = meter.createCounter("bench_operations_total");
   const histogram = meter.createHistogram("bench_duration_seconds", {
