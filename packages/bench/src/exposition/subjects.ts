@@ -8,6 +8,7 @@ import type { IMetricReader, ViewOptions } from "@opentelemetry/sdk-metrics";
 import * as prometheusIo from "@prometheus-io/client";
 import prometheus from "prom-client";
 import { bucketBounds, createLabels, labelKeys } from "../metrics/labels.ts";
+import type { LabelSet } from "../metrics/labels.ts";
 
 export type SubjectName = "ours" | "oursOpenMetrics" | "oursWithExemplars" | "official" | "prometheus" | "prometheusIo";
 
@@ -49,7 +50,7 @@ const sampled = trace.setSpanContext(ROOT_CONTEXT, {
 });
 
 export async function openSubject(name: SubjectName, size: number): Promise<Subject> {
-  const labels = labelObjects(size);
+  const labels = allLabels(size);
   switch (name) {
     case "ours":
       return openOurs(labels, "text/plain", ROOT_CONTEXT);
@@ -66,16 +67,9 @@ export async function openSubject(name: SubjectName, size: number): Promise<Subj
   }
 }
 
-type LabelObject = Record<(typeof labelKeys)[number], string>;
-
-function labelObjects(size: number): readonly LabelObject[] {
-  const { zone, kind, outcome, host } = createLabels(size);
-  return Array.from({ length: size }, (_, index) => ({
-    zone: zone[index] ?? "",
-    kind: kind[index] ?? "",
-    outcome: outcome[index] ?? "",
-    host: host[index] ?? "",
-  }));
+function allLabels(size: number): readonly LabelSet[] {
+  const labels = createLabels(size);
+  return Array.from({ length: size }, (_, series) => labels(series));
 }
 
 /** Records through the API on any provider. */
@@ -95,7 +89,7 @@ function recorder(provider: MeterProvider, labels: readonly Attributes[], contex
   };
 }
 
-function openOurs(labels: readonly LabelObject[], accept: string, context: Context): Subject {
+function openOurs(labels: readonly LabelSet[], accept: string, context: Context): Subject {
   const exporter = new PrometheusExporter({ preventServerStart: true, withoutTargetInfo: true });
   const change = recorder(createMeterProvider({ readers: [exporter], views }), labels, context);
   return {
@@ -109,7 +103,7 @@ function openOurs(labels: readonly LabelObject[], accept: string, context: Conte
   };
 }
 
-async function openOfficial(labels: readonly LabelObject[]): Promise<Subject> {
+async function openOfficial(labels: readonly LabelSet[]): Promise<Subject> {
   const { PrometheusExporter: OfficialExporter, PrometheusSerializer } =
     await import("@opentelemetry/exporter-prometheus");
   const exporter = new OfficialExporter({ preventServerStart: true, withoutTargetInfo: true });
@@ -123,7 +117,7 @@ async function openOfficial(labels: readonly LabelObject[]): Promise<Subject> {
   };
 }
 
-function openPrometheus(labels: readonly LabelObject[]): Subject {
+function openPrometheus(labels: readonly LabelSet[]): Subject {
   const registry = new prometheus.Registry();
   const common = { help: "bench", labelNames: labelKeys, registers: [registry] };
   const counter = new prometheus.Counter({ ...common, name: "bench_operations_total" });
@@ -131,7 +125,7 @@ function openPrometheus(labels: readonly LabelObject[]): Subject {
   return openRegistry(labels, registry, counter, histogram);
 }
 
-function openPrometheusIo(labels: readonly LabelObject[]): Subject {
+function openPrometheusIo(labels: readonly LabelSet[]): Subject {
   const registry = new prometheusIo.Registry();
   const common = { help: "bench", labelNames: [...labelKeys], registers: [registry] };
   const counter = new prometheusIo.Counter({ ...common, name: "bench_operations_total" });
@@ -140,10 +134,10 @@ function openPrometheusIo(labels: readonly LabelObject[]): Subject {
 }
 
 function openRegistry(
-  labels: readonly LabelObject[],
+  labels: readonly LabelSet[],
   registry: { metrics(): Promise<string> },
-  counter: { inc(labels: LabelObject, value: number): void },
-  histogram: { observe(labels: LabelObject, value: number): void },
+  counter: { inc(labels: LabelSet, value: number): void },
+  histogram: { observe(labels: LabelSet, value: number): void },
 ): Subject {
   const render: Subject["render"] = async () => ({ chunks: [Buffer.from(await registry.metrics())] });
   return {

@@ -25,41 +25,43 @@ export interface Observed {
 
 const require = createRequire(import.meta.url);
 
-/** gRPC is loaded last, since the official instrumentation changes the module while it is being loaded. */
+/**
+ * gRPC is loaded after the official instrumentation, which changes the module while it is being loaded. All modes load the same, and open all
+ * that ours needs: a larger heap takes longer to be collected, which is no cost of observing calls.
+ */
 export async function setUp(mode: Mode, side: "client" | "server"): Promise<Setup> {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
-  const load = (): typeof Grpc => require("@grpc/grpc-js") as typeof Grpc;
-  const nothing = { interceptors: [], serverInterceptors: [] };
+  const { registerInstrumentations } = await import("@opentelemetry/instrumentation");
+  const { GrpcInstrumentation } = await import("@opentelemetry/instrumentation-grpc");
+  const official = openTracing();
+  if (mode === "official") {
+    registerInstrumentations({
+      instrumentations: [new GrpcInstrumentation()],
+      tracerProvider: official.tracerProvider,
+    });
+  }
+  const grpc = require("@grpc/grpc-js") as typeof Grpc;
+  const ours = await openOurs(grpc, side);
+  const nothing = { grpc, interceptors: [], serverInterceptors: [] };
   switch (mode) {
     case "none":
-      return {
-        grpc: load(),
-        ...nothing,
-        observed: () => Promise.resolve({}),
-      };
-    case "empty": {
-      const grpc = load();
+      return { ...nothing, observed: () => Promise.resolve({}) };
+    case "empty":
       return {
         grpc,
         interceptors: [(options, nextCall) => new grpc.InterceptingCall(nextCall(options))],
         serverInterceptors: [(_method, call) => new grpc.ServerInterceptingCall(call)],
         observed: () => Promise.resolve({}),
       };
-    }
     case "ours":
-      return setUpOurs(load, side);
-    case "official": {
-      const { tracerProvider, spans } = openTracing();
-      const { registerInstrumentations } = await import("@opentelemetry/instrumentation");
-      const { GrpcInstrumentation } = await import("@opentelemetry/instrumentation-grpc");
-      registerInstrumentations({ instrumentations: [new GrpcInstrumentation()], tracerProvider });
-      return { grpc: load(), ...nothing, observed: async () => ({ spans: await spans() }) };
-    }
+      return ours;
+    case "official":
+      return { ...nothing, observed: async () => ({ spans: await official.spans() }) };
   }
 }
 
-async function setUpOurs(load: () => typeof Grpc, side: "client" | "server"): Promise<Setup> {
+async function openOurs(grpc: typeof Grpc, side: "client" | "server"): Promise<Setup> {
   const { tracerProvider, spans } = openTracing();
   const { createClientInterceptor, createServerInterceptor } = await import("@almanac/grpc");
   const { createInstruments, createMeterProvider } = await import("@almanac/metrics");
@@ -69,7 +71,7 @@ async function setUpOurs(load: () => typeof Grpc, side: "client" | "server"): Pr
   const instruments = createInstruments(stack, createMeterProvider({ readers: [reader] }));
   const telemetry = { tracerProvider, propagator: new W3CTraceContextPropagator(), stack: instruments };
   return {
-    grpc: load(),
+    grpc,
     interceptors: [createClientInterceptor(telemetry)],
     serverInterceptors: [createServerInterceptor(telemetry)],
     async observed() {
