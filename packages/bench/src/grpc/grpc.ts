@@ -6,8 +6,8 @@ import type { BenchResult, Progress } from "../result.ts";
 import type { CpuUs, Order } from "./child.ts";
 import type { Mode, Observed } from "./modes.ts";
 
-const rounds = 3;
-const warmUpCalls = 10_000;
+const rounds = 5;
+const warmUpCalls = 15_000;
 const slices = 80;
 const callsPerSlice = 400;
 
@@ -63,7 +63,7 @@ export async function benchGrpc(progress: Progress): Promise<BenchResult> {
       ]),
     ],
     notes: [
-      "gRPC: unary calls of 100 bytes over loopback, 32 at a time, client and server in processes of their own, fresh ones in every round, which take turns every 400 calls; user and system time of the whole process, from the 10,000th call on; what observing adds is the median of what it adds from turn to turn. All processes load the same code, so that their heaps are alike. All spans are sampled and batched, and an exporter counts them; our interceptors measure durations with exemplars besides, the official instrumentation has no metrics.",
+      "gRPC: unary calls of 100 bytes over loopback, 32 at a time, client and server in processes of their own, fresh ones in every round, which take turns every 400 calls; user and system time of the whole process, from the 15,000th call on; what observing adds is the median of what it adds from turn to turn. All processes load the same code, so that their heaps are alike. All spans are sampled and batched, and an exporter counts them; our interceptors measure durations with exemplars besides, the official instrumentation has no metrics.",
     ],
   };
 }
@@ -96,7 +96,8 @@ async function measure(): Promise<Map<Mode, Cost>> {
   for (const { client } of ends.values()) await client.tell({ calls: warmUpCalls });
   const costs = new Map<Mode, Cost>(modes.map((mode) => [mode, { clientUs: [], serverUs: [] }]));
   for (let slice = 0; slice < slices; slice++) {
-    for (const [mode, { client, server }] of ends) {
+    // To and fro, so that nobody always comes after the same one.
+    for (const [mode, { client, server }] of slice % 2 === 0 ? ends : [...ends].reverse()) {
       const [clientBefore, serverBefore] = [await client.tell<CpuUs>("cpu"), await server.tell<CpuUs>("cpu")];
       const clientAfter = await client.tell<CpuUs>({ calls: callsPerSlice });
       const serverAfter = await server.tell<CpuUs>("cpu");
