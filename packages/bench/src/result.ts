@@ -11,9 +11,6 @@ export interface BenchRow {
   readonly moonshot?: Goal;
   /** What keeps it from its moonshot, as a profile showed; printed where that is missed. */
   readonly limit?: string;
-  /** As written in the goals, e.g. `≤ 10`, of a row that says itself whether it is met. */
-  readonly goal?: string;
-  readonly met?: boolean;
 }
 
 export interface BenchResult {

@@ -5,12 +5,12 @@ import { ROOT_CONTEXT, trace, TraceFlags } from "@opentelemetry/api";
 import type { Attributes, Context, MeterProvider } from "@opentelemetry/api";
 import { MeterProvider as OfficialProvider } from "@opentelemetry/sdk-metrics";
 import type { IMetricReader, ViewOptions } from "@opentelemetry/sdk-metrics";
-import * as prometheusIo from "@prometheus-io/client";
+import * as upstream from "@prometheus-io/client";
 import prometheus from "prom-client";
 import { bucketBounds, createLabels, labelKeys } from "../metrics/labels.ts";
 import type { LabelSet } from "../metrics/labels.ts";
 
-export type SubjectName = "ours" | "oursOpenMetrics" | "oursWithExemplars" | "official" | "prometheus" | "prometheusIo";
+export type SubjectName = "ours" | "oursOpenMetrics" | "oursWithExemplars" | "official" | "prometheus" | "upstream";
 
 /** Somebody who holds as many counters and histograms and writes pages of them. */
 export interface Subject {
@@ -62,8 +62,8 @@ export async function openSubject(name: SubjectName, size: number): Promise<Subj
       return openOfficial(labels);
     case "prometheus":
       return openPrometheus(labels);
-    case "prometheusIo":
-      return openPrometheusIo(labels);
+    case "upstream":
+      return openUpstream(labels);
   }
 }
 
@@ -125,11 +125,11 @@ function openPrometheus(labels: readonly LabelSet[]): Subject {
   return openRegistry(labels, registry, counter, histogram);
 }
 
-function openPrometheusIo(labels: readonly LabelSet[]): Subject {
-  const registry = new prometheusIo.Registry();
+function openUpstream(labels: readonly LabelSet[]): Subject {
+  const registry = new upstream.Registry();
   const common = { help: "bench", labelNames: [...labelKeys], registers: [registry] };
-  const counter = new prometheusIo.Counter({ ...common, name: "bench_operations_total" });
-  const histogram = new prometheusIo.Histogram({ ...common, name: "bench_duration_seconds", buckets: bucketBounds });
+  const counter = new upstream.Counter({ ...common, name: "bench_operations_total" });
+  const histogram = new upstream.Histogram({ ...common, name: "bench_duration_seconds", buckets: bucketBounds });
   return openRegistry(labels, registry, counter, histogram);
 }
 
