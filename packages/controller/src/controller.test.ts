@@ -104,14 +104,18 @@ const create = (name: string, metadata: Partial<ConfigMap["metadata"]> = {}): Pr
   maps.create({ metadata: { namespace, name, ...metadata } });
 
 describe("createController", () => {
-  it.each([{ concurrency: 0 }, { concurrency: 1.5 }, { stuckAfterMs: Number.NaN }, { resyncMs: 0 }, { name: "" }])(
-    "refuses %j",
-    (options) => {
-      expect(() => controllerWith({ reconcile: () => Promise.resolve(done()), ...options })).toThrow(
-        /invalid_options.*must be/,
-      );
-    },
-  );
+  it.each([
+    { concurrency: 0 },
+    { concurrency: 1.5 },
+    { stuckAfterMs: Number.NaN },
+    { lendAfterMs: -1 },
+    { resyncMs: 0 },
+    { name: "" },
+  ])("refuses %j", (options) => {
+    expect(() => controllerWith({ reconcile: () => Promise.resolve(done()), ...options })).toThrow(
+      /invalid_options.*must be/,
+    );
+  });
 
   it("reconciles what is there and what changes, and tells how it went", async () => {
     await create("a");
@@ -233,6 +237,35 @@ describe("createController", () => {
     }
     await eventually(() => controller.depth === 0 && controller.working === 0 && count >= 6);
     expect(most).toBe(4);
+  });
+
+  it("goes on with others while a reconcile waits for a third party, and waits for it when it stops", async () => {
+    const answer = Promise.withResolvers<void>();
+    const log: string[] = [];
+    const controller = controllerWith({
+      lendAfterMs: 500,
+      reconcile: async ({ name }, { lend }) => {
+        log.push(`${name} begins`);
+        if (name === "held") await lend(answer.promise);
+        log.push(`${name} ends`);
+        return done();
+      },
+    });
+    await run(controller);
+    await create("held");
+    await eventually(() => log.length === 1);
+    await create("other");
+    await eventually(() => controller.depth === 1);
+    await clock.advance(499);
+    expect(log).toEqual(["held begins"]);
+    await clock.advance(1);
+    await eventually(() => log.length === 3);
+    stop.abort(new Error("stop"));
+    await clock.advance(1_000);
+    answer.resolve();
+    await running;
+    expect(log).toEqual(["held begins", "other begins", "other ends", "held ends"]);
+    expect(clock.pending).toBe(0);
   });
 
   it("asks predicates, ignores annotations it is told to, and reconciles all at the resync period", async () => {

@@ -18,7 +18,8 @@ import type { QueueInstruments } from "./queue-metrics.ts";
 import { createReconcileTracer } from "./reconcile-span.ts";
 import { outcomeOf, type ReconcileOutcome, type Result } from "./result.ts";
 import type { Request, Watch } from "./watches.ts";
-import { createWorkQueue, type WorkItem, type WorkQueue } from "./work-queue.ts";
+import { createWorkQueue, type Priority, type WorkItem, type WorkQueue } from "./work-queue.ts";
+import { createWorkers, type Workers } from "./workers.ts";
 
 /** What a controller records with; a Telemetry fits. */
 export interface ControllerTelemetry {
@@ -37,12 +38,22 @@ export interface ReconcileContext<T extends KubeObject> {
   /** Failures of this key in a row before this try. */
   readonly retries: number;
   /**
+   * `low`: nobody has asked for it; the object was there at the start, came with a partition, or a resync or an `again` with that priority is
+   * due.
+   */
+  readonly priority: Priority;
+  /**
    * Throws when this process may not act on the object any more: called right before whatever cannot be taken back, it also sees what
    * `signal` learns a moment later, after a pause of the whole process.
    */
   readonly assertCurrent: () => void;
   /** Puts a written object into the informer's store at once, so that the next reconcile reads its own write. */
   readonly observe: (object: T) => void;
+  /**
+   * Settles as `waiting` does. From `lendAfterMs` on, until then, another reconcile has this one's worker: for answers that a third party
+   * may keep back for long, so that it holds up nobody else. Whoever uses it must limit how many wait for one party.
+   */
+  readonly lend: <V>(waiting: Promise<V>) => Promise<V>;
 }
 
 export interface Reconciled {
@@ -58,8 +69,10 @@ export interface ControllerOptions<T extends KubeObject> {
   readonly informer: Informer<T>;
   readonly reconcile: (request: Request, context: ReconcileContext<T>) => Promise<Result>;
   readonly telemetry: ControllerTelemetry;
-  /** Reconciles at the same time, of different objects. Default: 1. */
+  /** Reconciles at the same time, of different objects; those that have lent their worker come on top. Default: 1. */
   readonly concurrency?: number;
+  /** How long a wait within `lend` keeps its worker. Default: 1,000. */
+  readonly lendAfterMs?: number;
   /** All must let an event of `informer` pass; resyncs are not asked about. Default: every event passes. */
   readonly predicates?: readonly Predicate<T>[];
   readonly watches?: readonly Watch[];
@@ -114,8 +127,9 @@ export interface Controller {
 export function createController<T extends KubeObject>(options: ControllerOptions<T>): Controller {
   const { name, informer, telemetry, concurrency = 1, clock = systemClock, random = Math.random } = options;
   const { partition } = options;
-  const { stuckAfterMs = 600_000, drainMs = 10_000, abandonMs = 2_000, watches = [], resyncMs } = options;
-  checkOptions(options, { concurrency, stuckAfterMs, drainMs, abandonMs });
+  const { stuckAfterMs = 600_000, drainMs = 10_000, abandonMs = 2_000, lendAfterMs = 1_000 } = options;
+  const { watches = [], resyncMs } = options;
+  checkOptions(options, { concurrency, stuckAfterMs, drainMs, abandonMs, lendAfterMs });
   const kind = informer.definition.kind;
   const logger = (telemetry.logger ?? silentLogger).child({ controller: name });
   const tracer = createReconcileTracer(telemetry.tracerProvider, kind);
@@ -207,7 +221,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
         return undefined;
       case "again":
         target.forget(request);
-        target.addAfter(request, result.afterMs);
+        target.addAfter(request, result.afterMs, result.priority === undefined ? {} : { priority: result.priority });
         return result.afterMs;
       case "failure":
         if (result.afterMs === undefined) return target.retry(request);
@@ -219,7 +233,11 @@ export function createController<T extends KubeObject>(options: ControllerOption
     }
   }
 
-  async function reconcileOne(target: WorkQueue<Request>, item: WorkItem<Request>, stop: AbortSignal): Promise<void> {
+  async function reconcileOne(
+    target: WorkQueue<Request>,
+    item: WorkItem<Request>,
+    { stop, lend }: { readonly stop: AbortSignal; readonly lend: Workers["lend"] },
+  ): Promise<void> {
     const request = item.key;
     const id = idOf(request);
     using hold = partition?.enter(request.namespace);
@@ -268,8 +286,10 @@ export function createController<T extends KubeObject>(options: ControllerOption
         logger: own,
         span,
         retries,
+        priority: item.priority,
         assertCurrent: () => assertCurrent(linked, hold),
         observe: (written) => informer.observe(written),
+        lend,
       });
       const durationSeconds = (clock.monotonic() - startedAt) / 1000;
       timer?.cancel();
@@ -304,18 +324,27 @@ export function createController<T extends KubeObject>(options: ControllerOption
     }
   }
 
-  async function work(target: WorkQueue<Request>, stop: AbortSignal): Promise<void> {
-    for (let item = await target.take(); item !== undefined; item = await target.take()) {
-      try {
-        await reconcileOne(target, item, stop);
-      } catch (error) {
-        // Only a defect of telemetry or logging gets here; the key must not be lost with it.
-        logger.error("a worker met an unexpected error", { error: describeError(error) });
-        target.retry(item.key);
-      } finally {
-        target.done(item.key);
-      }
-    }
+  function startWorkers(target: WorkQueue<Request>, stop: AbortSignal): Workers {
+    const workers = createWorkers({
+      count: concurrency,
+      lendAfterMs,
+      clock,
+      async work() {
+        const item = await target.take();
+        if (item === undefined) return false;
+        try {
+          await reconcileOne(target, item, { stop, lend: workers.lend });
+        } catch (error) {
+          // Only a defect of telemetry or logging gets here; the key must not be lost with it.
+          logger.error("a worker met an unexpected error", { error: describeError(error) });
+          target.retry(item.key);
+        } finally {
+          target.done(item.key);
+        }
+        return true;
+      },
+    });
+    return workers;
   }
 
   /** Resolves when nothing runs any more. Rejects with `drain_timeout` when waiting longer is of no use. */
@@ -362,7 +391,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
       queue = own;
       using subscriptions = subscribe(own);
       const stop = new AbortController();
-      const workers = Array.from({ length: concurrency }, () => work(own, stop.signal));
+      const workers = startWorkers(own, stop.signal);
       logger.info("controller started", { kind, concurrency });
       await new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
@@ -371,7 +400,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
       subscriptions[Symbol.dispose]();
       own.shutdown();
       await drain(own, stop, signal.reason);
-      await Promise.all(workers);
+      await workers.ended;
       queue = undefined;
       lastTry.clear();
       logger.info("controller stopped", { kind });
@@ -416,6 +445,7 @@ function checkOptions<T extends KubeObject>(
     readonly stuckAfterMs: number;
     readonly drainMs: number;
     readonly abandonMs: number;
+    readonly lendAfterMs: number;
   },
 ): void {
   const fail = (field: string, value: unknown, rule: string): never => {

@@ -1,5 +1,6 @@
 import { ControllerError } from "./error.ts";
 import type { Outcome } from "@almanac/catalog";
+import type { Priority } from "./work-queue.ts";
 
 /** `success`: done, or healthy and looked at again. `failure`: refused for a reason that retrying does not change. `error`: could not be done. */
 export type ReconcileOutcome = Exclude<Outcome, "other">;
@@ -7,7 +8,7 @@ export type ReconcileOutcome = Exclude<Outcome, "other">;
 /** What a reconcile returns. Made by `done`, `again`, `terminal` and `failure`; throwing means: try again with back-off, outcome `error`. */
 export type Result =
   | { readonly type: "done" }
-  | { readonly type: "again"; readonly afterMs: number }
+  | { readonly type: "again"; readonly afterMs: number; readonly priority?: Priority }
   | { readonly type: "terminal"; readonly error: unknown }
   | { readonly type: "failure"; readonly error: unknown; readonly afterMs: number | undefined };
 
@@ -30,9 +31,12 @@ export function done(): Result {
   return { type: "done" };
 }
 
-/** Healthy; look again after `afterMs`. Outcome `success`. Throws `invalid_options` for what is no time. */
-export function again(afterMs: number): Result {
-  return { type: "again", afterMs: delay(afterMs) };
+/**
+ * Healthy; look again after `afterMs`, behind what someone changed with priority `low`. Outcome `success`. Throws `invalid_options` for what
+ * is no time.
+ */
+export function again(afterMs: number, options: { readonly priority?: Priority } = {}): Result {
+  return { type: "again", afterMs: delay(afterMs), ...options };
 }
 
 /** Refused or failed for a reason that retrying alone does not change; no retry until something changes. Outcome `failure`. */

@@ -32,6 +32,8 @@ export interface WorkItem<K> {
   readonly cause: WorkCause | undefined;
   /** From the first `add` until now, in seconds. */
   readonly waitedSeconds: number;
+  /** The highest that it was asked for with. */
+  readonly priority: Priority;
 }
 
 /** Keys to work on: each at most once in the queue and at most once in work. Disposing ends its timers and metrics. */
@@ -110,7 +112,8 @@ export function createWorkQueue<K>(options: WorkQueueOptions<K>): WorkQueue<K> {
 
   function next(): WorkItem<K> | undefined {
     const lowFirst = ready.normal.size === 0 || (ready.low.size > 0 && takes % lowTurn === lowTurn - 1);
-    const from = lowFirst ? ready.low : ready.normal;
+    const priority = lowFirst ? "low" : "normal";
+    const from = ready[priority];
     for (const [id, { key, addedAtMs, cause }] of from) {
       from.delete(id);
       takes += 1;
@@ -118,7 +121,7 @@ export function createWorkQueue<K>(options: WorkQueueOptions<K>): WorkQueue<K> {
       inWork.set(id, now);
       const waitedSeconds = (now - addedAtMs) / 1000;
       metrics.taken(waitedSeconds);
-      return { key, cause, waitedSeconds };
+      return { key, cause, waitedSeconds, priority };
     }
     return undefined;
   }

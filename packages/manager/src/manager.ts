@@ -56,7 +56,10 @@ export interface ManagerOptions {
   readonly leaderElection?: LeaderElectionOptions | false;
   /** More than one manager works at a time, each on its own namespaces. Default: one works on all. */
   readonly sharding?: ShardingOptions;
-  /** Objects of each kind that are reconciled at the same time. Default: 8. */
+  /**
+   * Objects of each kind that are reconciled at the same time. What has waited for a provider's answer for a second comes on top; as many of
+   * one Provider, then its others are put off. Default: 8.
+   */
   readonly concurrency?: number;
   /** The same of single kinds; it wins over `concurrency`. */
   readonly concurrencyByKind?: Partial<Readonly<Record<Kind, number>>>;
@@ -132,6 +135,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
       tls: options.tls,
       providerEndpoint: options.providerEndpoint,
       breaker: options.circuitBreaker,
+      slowCalls: Math.max(concurrency, ...Object.values(concurrencyByKind)),
     }),
   );
   const events = cleanup.use(createEventRecorder(kube, { component: "virtrigaud-manager", logger, clock }));

@@ -102,6 +102,49 @@ describe("a provider that hangs", () => {
   });
 });
 
+describe("a provider whose requests hang while its health checks pass", () => {
+  it("holds no worker of the others, whose machines are made meanwhile, and loses nothing", async () => {
+    const world = await createWorld();
+    const released = Promise.withResolvers<void>();
+    let hanging = 0;
+    let most = 0;
+    const mock = await world.startMock("lab");
+    await startFront(world, mock, (client) => ({
+      async createVM(request) {
+        most = Math.max(most, ++hanging);
+        await released.promise;
+        hanging -= 1;
+        return client.createVM(request);
+      },
+    }));
+    await world.startMock("other");
+    await world.startManager({ concurrency: 2 });
+    for (const name of ["lab", "other"]) {
+      await world.addProvider(name);
+      await until("healthy", () => world.provider(name)?.status?.healthy);
+    }
+    const names = Array.from({ length: 20 }, (_, index) => `web-${index}`);
+    for (const name of names) await world.addMachine(name);
+    await until("every worker held", () => hanging >= 2);
+    const others = names.map((name) => `other-${name}`);
+    for (const name of others) await world.addMachine(name, { providerRef: { name: "other", namespace: "default" } });
+    // The method's own deadline is five minutes.
+    for (const name of others) await untilReady(world, name);
+    // As many wait for an answer as there are workers, and as many more may have begun meanwhile.
+    expect(most).toBeLessThanOrEqual(4);
+    expect(hanging).toBe(most);
+    expect(world.provider("lab")?.status?.healthy).toBe(true);
+
+    released.resolve();
+    for (const name of names) await untilReady(world, name);
+    expect([count(world, "lab", "CreateVM"), count(world, "other", "CreateVM")]).toEqual([names.length, names.length]);
+    // Put off is neither failed nor unwell.
+    expect(await world.samples("virtrigaud_errors_total")).toEqual({});
+    const reconciles = await world.samples("virtrigaud_manager_reconcile_total");
+    expect(Object.keys(reconciles).filter((key) => !key.endsWith(" success"))).toEqual([]);
+  });
+});
+
 /** What the provider says instead of the truth while it lies, and what a person reads then. */
 const lies: readonly {
   readonly lie: string;

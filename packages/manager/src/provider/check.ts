@@ -1,4 +1,6 @@
 import { connect } from "node:net";
+import type { ReconcileContext } from "@almanac/controller";
+import type { Provider } from "../api/provider.ts";
 import { ManagerError, classify } from "../error.ts";
 import type { Classified } from "../error.ts";
 import { ProviderError } from "@almanac/provider";
@@ -15,15 +17,16 @@ type CheckResult =
  */
 export async function checkProvider(
   handle: ProviderHandle,
-  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+  options: Pick<ReconcileContext<Provider>, "signal" | "lend"> & { readonly timeoutMs: number },
 ): Promise<CheckResult> {
-  const call = { signal: options.signal, deadlineMs: options.timeoutMs, ticket: handle.uid };
+  const { signal, lend, timeoutMs } = options;
+  const call = { signal, lend, deadlineMs: timeoutMs, ticket: handle.uid };
   try {
     const verdict = await handle.call("validate", {}, call);
     if (!verdict.ok) throw new ManagerError("not_well", verdict.message || "the provider gave no reason");
     return { ok: true, message: verdict.message, capabilities: await capabilities(handle, call) };
   } catch (thrown) {
-    options.signal.throwIfAborted();
+    signal.throwIfAborted();
     const error = classify(thrown);
     // What is behind the address may be another process by the next check; the library's own pause before it dials again is of no use.
     // An error that the provider has counted came over a connection that works.
@@ -34,7 +37,7 @@ export async function checkProvider(
 
 async function capabilities(
   handle: ProviderHandle,
-  call: { readonly signal: AbortSignal; readonly deadlineMs: number; readonly ticket: string },
+  call: Parameters<ProviderHandle["call"]>[2],
 ): Promise<ResponseOf<"getCapabilities"> | undefined> {
   try {
     return await handle.call("getCapabilities", {}, call);

@@ -20,8 +20,10 @@ function providerWith(spec: Spec): Provider {
 }
 
 const signal = new AbortController().signal;
+const lend = <T>(waiting: Promise<T>): Promise<T> => waiting;
+const slowCalls = 8;
 const telemetry = createNoopTelemetry();
-const ask = (handle: ProviderHandle): Promise<unknown> => handle.call("listVMs", {}, { signal, ticket: "one" });
+const ask = (handle: ProviderHandle): Promise<unknown> => handle.call("listVMs", {}, { signal, lend, ticket: "one" });
 const askTimes = (handle: ProviderHandle, times: number): Promise<unknown[]> =>
   Promise.all(Array.from({ length: times }, () => ask(handle)));
 
@@ -38,7 +40,13 @@ async function createLab() {
     drainMs: 100,
   });
   const proxy = await startProxy(mock.port);
-  const pool = createProviderPool({ telemetry, tls: "insecure", providerEndpoint: () => proxy.address, clock });
+  const pool = createProviderPool({
+    telemetry,
+    tls: "insecure",
+    providerEndpoint: () => proxy.address,
+    slowCalls,
+    clock,
+  });
   onTestFinished(async () => {
     pool[Symbol.dispose]();
     await mock.shutdown();
@@ -96,6 +104,7 @@ describe("the connections to a Provider", () => {
       telemetry,
       tls: "insecure",
       providerEndpoint: () => address,
+      slowCalls,
       clock: systemClock,
     });
     const handle = pool.get(providerWith({ connectionPooling: { connectionTimeout: "80ms" } }));
@@ -107,7 +116,7 @@ describe("the connections to a Provider", () => {
   });
 
   it("need durations that can be read", () => {
-    using pool = createProviderPool({ telemetry, tls: "insecure", clock: systemClock });
+    using pool = createProviderPool({ telemetry, tls: "insecure", slowCalls, clock: systemClock });
     const wrong = (connectionPooling: Spec["connectionPooling"]) => () =>
       void pool.get(providerWith({ connectionPooling: connectionPooling ?? {} }));
     expect(wrong({ idleTimeout: "soon" })).toThrow(
@@ -123,7 +132,7 @@ describe("the rate limit of a Provider", () => {
     const handle = pool.get(providerWith({ rateLimit: { qps: 1, burst: 1 } }));
     // 0: it was sent, whatever was answered.
     const asks = (ticket: string, method: "listVMs" | "getCapabilities" | "describeVM") =>
-      handle.call(method, {}, { signal, ticket }).then(
+      handle.call(method, {}, { signal, lend, ticket }).then(
         () => 0,
         (thrown: unknown) => (thrown instanceof Throttled ? thrown.afterMs : 0),
       );

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { virtrigaud } from "@almanac/catalog";
 import type { ProviderType } from "@almanac/catalog";
+import type { ReconcileContext } from "@almanac/controller";
 import { sleep } from "@almanac/core";
 import type { Clock } from "@almanac/core";
 import { createCircuitBreaker } from "@almanac/grpc";
@@ -11,6 +12,7 @@ import { createProviderClient, ProviderError } from "@almanac/provider";
 import type { ProviderFunction, RequestInit, ResponseOf } from "@almanac/provider";
 import type { Telemetry } from "@almanac/telemetry";
 import type { Provider } from "../api/provider.ts";
+import { createCongestion } from "./congestion.ts";
 import { connectionPooling } from "./connection-pooling.ts";
 import { createConnections } from "./connections.ts";
 import type { Connections } from "./connections.ts";
@@ -28,6 +30,8 @@ interface ProviderPoolOptions {
   readonly tls: TlsFiles | "insecure";
   readonly providerEndpoint?: ((namespacedName: string) => string | undefined) | undefined;
   readonly breaker?: BreakerOptions | undefined;
+  /** Requests to one Provider that may be without an answer for a second or longer, before others are put off. */
+  readonly slowCalls: number;
   readonly clock: Clock;
 }
 
@@ -36,14 +40,16 @@ interface RpcOptions {
   readonly deadlineMs?: number;
   /** Who asks, e.g. an object's uid: a token is kept for it when there is none now. */
   readonly ticket: string;
+  /** A reconcile's: what waits for an answer for long holds no worker. */
+  readonly lend: ReconcileContext<never>["lend"];
 }
 
-/** The rate limit has no token soon; one is kept for the ticket until then. Nothing was sent. */
+/** It is too early for this request: the rate limit has no token soon, or too many wait for an answer. Nothing was sent. */
 export class Throttled extends Error {
   readonly afterMs: number;
 
-  constructor(afterMs: number) {
-    super(`the rate limit of the provider lets the next request through in ${Math.ceil(afterMs)} ms`);
+  constructor(afterMs: number, why: string) {
+    super(`${why}; again in ${Math.ceil(afterMs)} ms`);
     this.afterMs = afterMs;
   }
 }
@@ -57,9 +63,9 @@ export interface ProviderHandle {
   /** Milliseconds until an open circuit takes trial calls; 0 unless it is open. */
   readonly refusesForMs: number;
   /**
-   * Calls when the rate limit allows it by now, or within 50 ms. Validate and GetCapabilities always may: they ask about the provider, not its
-   * hypervisor. Rejects with Throttled when it is too early, with ProviderError, with GrpcError for unusable TLS files, or with the
-   * signal's reason.
+   * Calls when the rate limit allows it by now, or within 50 ms, and not too many wait for an answer. Validate and GetCapabilities always
+   * may: they ask about the provider, not its hypervisor. Rejects with Throttled when it is too early, with ProviderError, with GrpcError
+   * for unusable TLS files, or with the signal's reason.
    */
   call<F extends ProviderFunction>(method: F, request: RequestInit<F>, options: RpcOptions): Promise<ResponseOf<F>>;
   /** The next call opens a new connection. */
@@ -155,6 +161,7 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
     let bucket: TokenBucket | undefined;
     // When the token taken for each ticket is due, on the monotonic clock.
     const tickets = new Map<string, number>();
+    const congestion = createCongestion({ limit: options.slowCalls, clock, logger });
     let hanging = new AbortController();
     let closed = false;
     let refusesUntilMs = 0;
@@ -186,7 +193,7 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
         if (tickets.size > manyTickets) {
           for (const [key, at] of tickets) if (at < now - 60_000) tickets.delete(key);
         }
-        throw new Throttled(dueMs - now);
+        throw new Throttled(dueMs - now, "the rate limit of the provider is used up");
       }
       tickets.delete(ticket);
       if (dueMs > now) await sleep(dueMs - now, { clock, signal });
@@ -231,18 +238,24 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
       },
       async call(method, request, options) {
         const { signal, deadlineMs } = options;
-        if (!unlimited.has(method)) await admit(method, options);
+        if (!unlimited.has(method)) {
+          const afterMs = congestion.delayMs(options.ticket);
+          if (afterMs > 0) throw new Throttled(afterMs, "the provider leaves too many requests without an answer");
+          await admit(method, options);
+        }
         const given = hanging.signal;
         const until = AbortSignal.any([signal, given]);
         try {
-          const answer = await dial().use<unknown>((client) => {
+          const answer = dial().use<unknown>((client) => {
             const send = client[method] as (
               request: unknown,
               options: { readonly signal: AbortSignal; readonly deadlineMs?: number },
             ) => Promise<unknown>;
             return send(request, { signal: until, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
           });
-          return answer as ResponseOf<typeof method>;
+          return (await options.lend(unlimited.has(method) ? answer : congestion.watch(answer))) as ResponseOf<
+            typeof method
+          >;
         } catch (thrown) {
           const isGivenUp = given.aborted && thrown instanceof ProviderError && thrown.code === "CANCELLED";
           throw isGivenUp && !signal.aborted ? (given.reason as ProviderError) : thrown;

@@ -282,7 +282,7 @@ export function createProviderReconciler(
   ): Promise<void> {
     const { provider } = draft;
     const { failureThreshold = 3, successThreshold = 1 } = provider.spec.healthCheck ?? {};
-    const result = await checkProvider(handle, { signal: context.signal, timeoutMs });
+    const result = await checkProvider(handle, { signal: context.signal, lend: context.lend, timeoutMs });
     // A machine's request opened the circuit in between, or uses up its trial: nothing was asked, so nothing was learned.
     if (!result.ok && result.error.reason === "CircuitOpen") return;
     const before = memory.health.healthy;

@@ -6,7 +6,7 @@ export async function hasSnapshot(
   peer: Peer,
   vmId: string,
   snapshotId: string,
-  call: { readonly signal: AbortSignal; readonly ticket: string },
+  call: Parameters<Peer["handle"]["call"]>[2],
 ): Promise<boolean | undefined> {
   try {
     const { snapshots } = await peer.handle.call("getDiskInfo", { vmId }, call);
