@@ -9,7 +9,6 @@ import {
 } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import type { IMetricReader } from "@opentelemetry/sdk-metrics";
-import { TracerProvider } from "@opentelemetry/sdk-trace";
 import { catalogViews, familiesOf, stack as stackCatalog, type Catalog } from "@almanac/catalog";
 import { describeError, type Logger } from "@almanac/core";
 import {
@@ -30,6 +29,7 @@ import { askedDelayMs, retryDelayMs } from "./otlp/retry.ts";
 import { describeProcess } from "./resource.ts";
 import { createRetirement } from "./retirement.ts";
 import { createSpanQueue, within } from "./span-queue.ts";
+import { createTracerProvider } from "./trace/tracer-provider.ts";
 import { createPropagator, createSampler } from "./tracing.ts";
 import type { Telemetry, TelemetryOptions } from "./types.ts";
 
@@ -264,7 +264,7 @@ async function startTracing({ environment, resource, logger, stack, shutdownTime
   const sampler = createSampler(environment.sampler);
   if (environment.traces === undefined) {
     // Spans are made all the same: their ids go into logs and to the processes that are called.
-    const tracerProvider = new TracerProvider({ resource, sampler });
+    const tracerProvider = createTracerProvider({ resource, sampler });
     return { tracerProvider, flush: () => tracerProvider.forceFlush(), shutdown: () => tracerProvider.shutdown() };
   }
   const queue = createSpanQueue(await loadSpanExporter(environment.traces), {
@@ -277,7 +277,7 @@ async function startTracing({ environment, resource, logger, stack, shutdownTime
     onExport: createExportReporter("traces", stack, logger),
     onDropped: (count, cause) => stack.almanac_spans_dropped_total.add(count, { cause }),
   });
-  const tracerProvider = new TracerProvider({ resource, sampler, spanProcessors: [queue] });
+  const tracerProvider = createTracerProvider({ resource, sampler, spanProcessors: [queue] });
   return { tracerProvider, flush: () => tracerProvider.forceFlush(), shutdown: () => tracerProvider.shutdown() };
 }
 

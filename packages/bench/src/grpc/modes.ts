@@ -5,6 +5,7 @@ import { context, propagation } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 
 /** How calls are observed. */
 export type Mode = "none" | "empty" | "ours" | "official";
@@ -34,7 +35,7 @@ export async function setUp(mode: Mode, side: "client" | "server"): Promise<Setu
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   const { registerInstrumentations } = await import("@opentelemetry/instrumentation");
   const { GrpcInstrumentation } = await import("@opentelemetry/instrumentation-grpc");
-  const official = openTracing();
+  const official = openTracing((options) => new TracerProvider(options));
   if (mode === "official") {
     registerInstrumentations({
       instrumentations: [new GrpcInstrumentation()],
@@ -62,7 +63,8 @@ export async function setUp(mode: Mode, side: "client" | "server"): Promise<Setu
 }
 
 async function openOurs(grpc: typeof Grpc, side: "client" | "server"): Promise<Setup> {
-  const { tracerProvider, spans } = openTracing();
+  const { createTracerProvider } = await import("@almanac/telemetry");
+  const { tracerProvider, spans } = openTracing(createTracerProvider);
   const { createClientInterceptor, createServerInterceptor } = await import("@almanac/grpc");
   const { createInstruments, createMeterProvider } = await import("@almanac/metrics");
   const { createPrometheusReader, parsePage } = await import("@almanac/exposition");
@@ -83,7 +85,7 @@ async function openOurs(grpc: typeof Grpc, side: "client" | "server"): Promise<S
 }
 
 /** All spans are sampled, batched and handed to an exporter that counts them. */
-function openTracing() {
+function openTracing<P>(open: (options: { readonly spanProcessors: SpanProcessor[] }) => P) {
   let exported = 0;
   const exporter = {
     export(spans: readonly unknown[], done: (result: { code: number }) => void): void {
@@ -95,7 +97,7 @@ function openTracing() {
   };
   // Room for all that are made between two exports, so that none is dropped and both do the same work.
   const processor = new BatchSpanProcessor({ exporter, maxQueueSize: 65_536 });
-  const tracerProvider = new TracerProvider({ spanProcessors: [processor] });
+  const tracerProvider = open({ spanProcessors: [processor] });
   return {
     tracerProvider,
     spans: async (): Promise<number> => {
