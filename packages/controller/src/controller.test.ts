@@ -268,6 +268,26 @@ describe("createController", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("tells what nobody asked for from what someone changed", async () => {
+    await create("a");
+    const log: string[] = [];
+    const controller = controllerWith({
+      reconcile: (_, { priority }) => {
+        log.push(priority);
+        return Promise.resolve(log.length === 1 ? again(1_000, { priority: "low" }) : again(2_000));
+      },
+    });
+    await run(controller);
+    await eventually(() => log.length === 1);
+    await clock.advance(1_000);
+    await eventually(() => log.length === 2);
+    await clock.advance(2_000);
+    await eventually(() => log.length === 3);
+    await create("b");
+    await eventually(() => log.length === 4);
+    expect(log).toEqual(["low", "low", "normal", "normal"]);
+  });
+
   it("asks predicates, ignores annotations it is told to, and reconciles all at the resync period", async () => {
     let count = 0;
     const controller = controllerWith({

@@ -12,6 +12,7 @@ import type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
 import type { VMSnapshot } from "./api/vm-snapshot.ts";
 import type { Classified } from "./error.ts";
 import type { ProviderPool } from "./provider/pool.ts";
+import type { Sightings } from "./provider/sightings.ts";
 import type { Deployment, Resources, Secret } from "./resources.ts";
 
 /** Local copies of what the reconcilers read. */
@@ -38,6 +39,7 @@ export interface ManagerContext {
   readonly resources: Resources;
   readonly informers: Informers;
   readonly pool: ProviderPool;
+  readonly sightings: Sightings;
   readonly events: EventRecorder;
   readonly clock: Clock;
   readonly random: () => number;

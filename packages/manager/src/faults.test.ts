@@ -2,9 +2,9 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { createFaultyClient } from "@almanac/kube";
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import {
-  closeWorlds,
+  withOwnWorlds,
   condition,
   createWorld,
   effects,
@@ -14,7 +14,7 @@ import {
   type World,
 } from "./world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const merge = { type: "merge" } as const;
 const names = Array.from({ length: 4 }, (_, index) => `web-${index}`);
@@ -66,7 +66,7 @@ async function expectOnce(world: World): Promise<void> {
   });
 }
 
-describe("machines, while the Kubernetes API", () => {
+describe.concurrent("machines, while the Kubernetes API", () => {
   it("throttles, fails, loses answers, forgets versions and drops watches, are changed once each", async () => {
     const world = await createWorld();
     await world.startMock("lab", slowly);
@@ -102,7 +102,7 @@ describe("machines, while the Kubernetes API", () => {
   });
 });
 
-describe("machines, while their provider", () => {
+describe.concurrent("machines, while their provider", () => {
   it("comes and goes, are changed once each", async () => {
     const world = await createWorld();
     const mock = await world.startMock("lab", slowly);
@@ -143,7 +143,7 @@ describe("machines, while their provider", () => {
   });
 });
 
-describe("a machine's object", () => {
+describe.concurrent("a machine's object", () => {
   it("may be deleted in every phase, and leaves no machine behind", async () => {
     const world = await createWorld();
     await world.startMock("lab", { delays: { taskMs: { min: 120, max: 120 }, rpcMs: { min: 10, max: 10 } } });

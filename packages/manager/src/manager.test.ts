@@ -8,13 +8,13 @@ import { createProviderClient } from "@almanac/provider";
 import type { JournalLine } from "@almanac/provider-mock";
 import { createNoopTelemetry } from "@almanac/telemetry";
 import { createTestPki, writeTestCertificate } from "@almanac/testkit";
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import type { VirtualMachine } from "./api/virtual-machine.ts";
 import { startManager } from "./manager.ts";
 import {
   clientOf,
   closedAddress,
-  closeWorlds,
+  withOwnWorlds,
   condition,
   createWorld,
   effects,
@@ -26,9 +26,9 @@ import {
   untilReady,
 } from "./world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
-describe("startManager", () => {
+describe.concurrent("startManager", () => {
   it("makes a machine over mutual TLS, powers it on and finds its address", async () => {
     const world = await createWorld();
     const pki = await createTestPki();

@@ -31,6 +31,7 @@ import { createProviderPool } from "./provider/pool.ts";
 import type { BreakerOptions } from "./provider/pool.ts";
 import { providerKey } from "./provider/names.ts";
 import { createProviderReconciler } from "./provider/reconciler.ts";
+import { createSightings } from "./provider/sightings.ts";
 import { fieldManager } from "./provider/workload.ts";
 import { createResources, referenceKey } from "./resources.ts";
 import type { Resources, Secret } from "./resources.ts";
@@ -63,7 +64,10 @@ export interface ManagerOptions {
   readonly concurrency?: number;
   /** The same of single kinds; it wins over `concurrency`. */
   readonly concurrencyByKind?: Partial<Readonly<Record<Kind, number>>>;
-  /** How often a machine at rest is compared with its hypervisor, milliseconds, plus up to 10 %. Default: 60,000. */
+  /**
+   * How often a machine at rest is compared with its hypervisor, milliseconds: by itself, or with a hundred and more of one Provider by lists of
+   * all, which are up to a third of that old. Default: 60,000.
+   */
   readonly describeIntervalMs?: number;
   /**
    * How long the Deployment of a Provider may be without an available pod, milliseconds, until that counts as a failure to connect.
@@ -138,6 +142,15 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
       slowCalls: Math.max(concurrency, ...Object.values(concurrencyByKind)),
     }),
   );
+  const asking = new AbortController();
+  cleanup.defer(() => asking.abort(new Error("the manager has stopped")));
+  const sightings = createSightings({
+    informers,
+    freshMs: describeIntervalMs / 3,
+    clock,
+    logger,
+    signal: asking.signal,
+  });
   const events = cleanup.use(createEventRecorder(kube, { component: "virtrigaud-manager", logger, clock }));
   const manager: ManagerContext = {
     telemetry,
@@ -145,6 +158,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     resources,
     informers,
     pool,
+    sightings,
     events,
     clock,
     random,

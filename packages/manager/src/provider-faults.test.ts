@@ -3,9 +3,10 @@ import { createProviderClient, ProviderError, startProviderServer } from "@alman
 import type { ProviderClient, ProviderHandlers } from "@almanac/provider";
 import type { MockProvider } from "@almanac/provider-mock";
 import { createNoopTelemetry } from "@almanac/telemetry";
-import { afterEach, describe, expect, it, onTestFinished } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import {
-  closeWorlds,
+  atEnd,
+  withOwnWorlds,
   condition,
   createWorld,
   effects,
@@ -15,7 +16,7 @@ import {
   type World,
 } from "./world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 /** Stands before a provider and answers in its place where `instead` says so; all else is passed on. */
 async function startFront(
@@ -41,7 +42,7 @@ async function startFront(
     tls: "insecure",
     drainMs: 50,
   });
-  onTestFinished(async () => {
+  atEnd(async () => {
     await server.shutdown();
     client[Symbol.dispose]();
   });
@@ -51,7 +52,7 @@ async function startFront(
 const count = (world: World, provider: string, method: string): number =>
   effects(world, provider).filter((effect) => effect === method).length;
 
-describe("a provider that hangs", () => {
+describe.concurrent("a provider that hangs", () => {
   it("is given up by its health check, holds no other one up, and loses nothing", async () => {
     const world = await createWorld();
     let hangs = false;
@@ -102,7 +103,7 @@ describe("a provider that hangs", () => {
   });
 });
 
-describe("a provider whose requests hang while its health checks pass", () => {
+describe.concurrent("a provider whose requests hang while its health checks pass", () => {
   it("holds no worker of the others, whose machines are made meanwhile, and loses nothing", async () => {
     const world = await createWorld();
     const released = Promise.withResolvers<void>();
@@ -205,7 +206,7 @@ const lies: readonly {
   },
 ];
 
-describe("a provider that", () => {
+describe.concurrent("a provider that", () => {
   it.each(lies)("$lie, harms no machine, and is believed when it tells the truth", async ({ instead, reads }) => {
     const world = await createWorld();
     let lying = false;

@@ -1,4 +1,5 @@
 // What the stories about a running manager have in common: an API server, mocks, a manager, and the questions asked of them.
+import { AsyncLocalStorage } from "node:async_hooks";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -20,10 +21,29 @@ import type { VirtualMachine } from "./api/virtual-machine.ts";
 import { startManager, type Manager, type ManagerOptions } from "./manager.ts";
 import { createResources, type Resources } from "./resources.ts";
 
-const closing: (() => Promise<unknown> | void)[] = [];
+type Close = () => Promise<unknown> | void;
+
+const ofNoTest: Close[] = [];
+const ofTest = new AsyncLocalStorage<Close[]>();
+
+/** Called when the test is over, before what was given earlier. */
+export function atEnd(close: Close): void {
+  (ofTest.getStore() ?? ofNoTest).push(close);
+}
+
 /** For `afterEach`: ends everything that was started here, newest first. */
 export async function closeWorlds(): Promise<void> {
-  for (const close of closing.splice(0).reverse()) await close();
+  for (const close of ofNoTest.splice(0).reverse()) await close();
+}
+
+/** For `aroundEach`: the same, of each test for itself, so that several may run at a time. */
+export async function withOwnWorlds(runTest: () => Promise<unknown>): Promise<void> {
+  const closing: Close[] = [];
+  try {
+    await ofTest.run(closing, runTest);
+  } finally {
+    for (const close of closing.reverse()) await close();
+  }
 }
 
 export interface World {
@@ -54,7 +74,7 @@ export async function createWorld(
   options: { readonly retireAfterMs?: number; readonly persistent?: boolean } = {},
 ): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "manager-"));
-  closing.push(() => rmSync(folder, { recursive: true, force: true }));
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
   const writes: string[] = [];
   const startApi = (more: ApiServerOptions = {}): Promise<ApiServer> =>
     createApiServer({
@@ -63,7 +83,7 @@ export async function createWorld(
       ...more,
     });
   let api = await startApi();
-  closing.push(() => api.close());
+  atEnd(() => api.close());
   const kube = clientOf(api.url, api.token);
   const telemetry = await startTelemetry({
     serviceName: "virtrigaud-manager",
@@ -74,7 +94,7 @@ export async function createWorld(
     env: {},
     ...options,
   });
-  closing.push(() => telemetry.shutdown());
+  atEnd(() => telemetry.shutdown());
   const resources = createResources(kube);
   for (const body of customResourceDefinitions()) {
     await kube.request({ method: "POST", path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body });
@@ -118,7 +138,7 @@ export async function createWorld(
         drainMs: 100,
         ...options,
       });
-      closing.push(() => mock.shutdown());
+      atEnd(() => mock.shutdown());
       endpoints.set(`default/${name}`, mock.address);
       return mock;
     },
@@ -133,7 +153,7 @@ export async function createWorld(
         drainMs: 1_000,
         ...options,
       });
-      closing.push(() => manager.stop());
+      atEnd(() => manager.stop());
       return manager;
     },
     async addProvider(name, spec = {}, namespace = "default") {
@@ -185,7 +205,7 @@ export async function createWorld(
 
 export function clientOf(server: string, token: string): KubeClient {
   const kube = createKubeClient({ server, auth: bearerToken(token) }, { userAgent: "virtrigaud-manager/test" });
-  closing.push(() => kube[Symbol.dispose]());
+  atEnd(() => kube[Symbol.dispose]());
   return kube;
 }
 
@@ -282,7 +302,7 @@ export async function startProxy(port: number): Promise<Proxy> {
     server.close();
     for (const socket of sockets) socket.destroy();
   };
-  closing.push(cut);
+  atEnd(cut);
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     url: `http://${address}`,

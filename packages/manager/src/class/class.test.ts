@@ -1,9 +1,9 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import type { VMClass } from "../api/vm-class.ts";
-import { closeWorlds, condition, createWorld, eventsOf, until, type World } from "../world.test.helper.ts";
+import { withOwnWorlds, condition, createWorld, eventsOf, until, type World } from "../world.test.helper.ts";
 import { classProblems } from "./validation.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const namespace = "default";
 
@@ -11,7 +11,7 @@ function classOf(world: World, name: string): VMClass | undefined {
   return world.api.store.get("vmclasses.infra.virtrigaud.io", namespace, name) as never;
 }
 
-describe("createClassReconciler", () => {
+describe.concurrent("createClassReconciler", () => {
   it("says who can use a class and how many do, in few writes", async () => {
     const world = await createWorld();
     await world.startMock("lab");
@@ -50,7 +50,7 @@ describe("createClassReconciler", () => {
   });
 });
 
-describe("classProblems", () => {
+describe.concurrent("classProblems", () => {
   it.each([
     [{ memory: "-1Gi" }, /spec\.memory is "-1Gi"/],
     [{ diskDefaults: { size: "0" } }, /spec\.diskDefaults\.size/],

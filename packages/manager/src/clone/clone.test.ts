@@ -1,10 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { createProviderClient } from "@almanac/provider";
 import { createNoopTelemetry } from "@almanac/telemetry";
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import type { VMClone } from "../api/vm-clone.ts";
 import {
-  closeWorlds,
+  withOwnWorlds,
   condition,
   createWorld,
   effects,
@@ -14,7 +14,7 @@ import {
   type World,
 } from "../world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const namespace = "default";
 const brief = { min: 5, max: 5 };
@@ -52,7 +52,7 @@ async function rawOf(address: string, id: string): Promise<Record<string, unknow
   return JSON.parse((await client.describeVM({ id })).providerRawJson) as Record<string, unknown>;
 }
 
-describe("createCloneReconciler", () => {
+describe.concurrent("createCloneReconciler", () => {
   it("makes a linked clone, gives it to an object of its own and powers it on", async () => {
     const { world, mock } = await createLab({ delays: { taskMs: brief } });
     await world.resources.secrets.create({

@@ -1,8 +1,8 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import type { VMImage } from "../api/vm-image.ts";
-import { closeWorlds, condition, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
+import { withOwnWorlds, condition, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const namespace = "default";
 const brief = { min: 5, max: 5 };
@@ -32,7 +32,7 @@ async function createLab(options: Parameters<World["startMock"]>[1] = {}): Promi
 
 const imageRef = (name: string) => ({ imageRef: { name, namespace } });
 
-describe("createImageReconciler", () => {
+describe.concurrent("createImageReconciler", () => {
   it("prepares an image once for all machines of a Provider, which wait for it", async () => {
     const world = await createLab({ delays: { taskMs: { min: 300, max: 300 } } });
     await addImage(world, "ubuntu", { prepare: { optimization: { convertFormat: "raw" } } });

@@ -1,9 +1,9 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import type { VMNetworkAttachment } from "../api/vm-network-attachment.ts";
-import { closeWorlds, condition, createWorld, until, untilReady, type World } from "../world.test.helper.ts";
+import { withOwnWorlds, condition, createWorld, until, untilReady, type World } from "../world.test.helper.ts";
 import { networkProblems, servesType } from "./validation.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const namespace = "default";
 
@@ -15,7 +15,7 @@ async function addNetwork(world: World, name: string, spec: object): Promise<voi
   await world.resources.vmNetworkAttachments.create({ metadata: { name, namespace }, spec } as never);
 }
 
-describe("createNetworkReconciler", () => {
+describe.concurrent("createNetworkReconciler", () => {
   it("says who is connected with which address, and where machines can be", async () => {
     const world = await createWorld();
     await world.startMock("lab");
@@ -55,7 +55,7 @@ describe("createNetworkReconciler", () => {
   });
 });
 
-describe("networkProblems", () => {
+describe.concurrent("networkProblems", () => {
   const network = { vsphere: { portgroup: "VM Network" } };
   it.each([
     [{ network: {} }, /names no network/],

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import {
   clientOf,
-  closeWorlds,
+  withOwnWorlds,
   createWorld,
   effects,
   startProxy,
@@ -11,7 +11,7 @@ import {
   type World,
 } from "../world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const namespace = "default";
 
@@ -86,7 +86,7 @@ const stories: Story[] = [
   },
 ];
 
-describe("an operation", () => {
+describe.concurrent("an operation", () => {
   it.each(stories)(
     "$method has one effect and one count when its manager dies before it hears of it",
     async (story) => {

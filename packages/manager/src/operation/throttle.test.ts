@@ -1,7 +1,7 @@
-import { afterEach, describe, expect, it } from "vitest";
-import { closeWorlds, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
+import { aroundEach, describe, expect, it } from "vitest";
+import { withOwnWorlds, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const namespace = "default";
 const times = 6;
@@ -46,7 +46,7 @@ const kinds: readonly Kind[] = [
   },
 ];
 
-describe("a Provider's rate limit", () => {
+describe.concurrent("a Provider's rate limit", () => {
   it.each(kinds)("holds up no other Provider's $kind, with one worker each", async ({ kind, effect, add }) => {
     const world = await createWorld();
     await world.startMock("lab");

@@ -1,8 +1,8 @@
 import { createFaultyClient } from "@almanac/kube";
-import { afterEach, describe, expect, it } from "vitest";
-import { closeWorlds, createWorld, until, untilReady, type World } from "../world.test.helper.ts";
+import { aroundEach, describe, expect, it } from "vitest";
+import { withOwnWorlds, createWorld, until, untilReady, type World } from "../world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const namespace = "default";
 
@@ -49,7 +49,7 @@ const stories: readonly Story[] = [
   },
 ];
 
-describe("a result that is kept while its provider becomes unwell", () => {
+describe.concurrent("a result that is kept while its provider becomes unwell", () => {
   it.each(stories)("of $method is counted", async ({ resource, method, family, counted, begin }) => {
     const world = await createWorld();
     const kube = createFaultyClient(world.kube);

@@ -25,6 +25,9 @@ import { fieldManager, providerWorkload } from "./workload.ts";
 
 const providerFinalizer = "provider.infra.virtrigaud.io/finalizer";
 
+/** On its Deployment: tells what was applied last, also of fields that are wished no more. */
+const digestAnnotation = "almanac.dev/applied";
+
 const conflictPauseMs = 50;
 
 /** A half-open circuit waits this long for its first check, or one interval if that is shorter: long enough for a scrape to see it. */
@@ -34,6 +37,8 @@ const longestTrialPauseMs = 5_000;
 const addressPauseMs = 5_000;
 
 const lookTimeoutMs = 200;
+
+const defaultInterval = "30s";
 
 type Status = NonNullable<Provider["status"]>;
 
@@ -79,7 +84,7 @@ export function createProviderReconciler(
     const fresh: Memory = {
       uid: provider.metadata.uid,
       health: { healthy: provider.status?.healthy, failures: 0, successes: 0 },
-      nextCheckAtMs: 0,
+      nextCheckAtMs: checkedUntilMs(provider),
       refusedSinceMs: undefined,
       lastFailure: undefined,
       peer: { generation: provider.metadata.generation, address: undefined, available: false },
@@ -88,6 +93,14 @@ export function createProviderReconciler(
     };
     memories.set(key, fresh);
     return fresh;
+  }
+
+  /** What another process found well is well until the next check is due; it may have been checked just now. */
+  function checkedUntilMs({ metadata, spec, status }: Provider): number {
+    if (status?.healthy !== true || status.observedGeneration !== metadata.generation) return 0;
+    const checkedAtMs = Date.parse(status.lastHealthCheck ?? "");
+    if (!(checkedAtMs <= clock.now())) return 0;
+    return checkedAtMs + parseDuration(spec.healthCheck?.interval ?? defaultInterval, "spec.healthCheck.interval");
   }
 
   async function reconcile(request: Request, context: ReconcileContext<Provider>): Promise<Result> {
@@ -149,7 +162,10 @@ export function createProviderReconciler(
 
   async function serve(draft: Draft, context: ReconcileContext<Provider>): Promise<Result> {
     const memory = memoryOf(draft.provider);
-    const intervalMs = parseDuration(draft.provider.spec.healthCheck?.interval ?? "30s", "spec.healthCheck.interval");
+    const intervalMs = parseDuration(
+      draft.provider.spec.healthCheck?.interval ?? defaultInterval,
+      "spec.healthCheck.interval",
+    );
     const timeoutMs = parseDuration(draft.provider.spec.healthCheck?.timeout ?? "10s", "spec.healthCheck.timeout");
     context.assertCurrent();
     await addFinalizer(draft, context);
@@ -361,6 +377,7 @@ export function createProviderReconciler(
   ): Promise<void> {
     const workload = providerWorkload(provider);
     const digest = createHash("sha256").update(JSON.stringify(workload)).digest("base64url");
+    workload.deployment.metadata.annotations = { [digestAnnotation]: digest };
     const { namespace, name } = workload.deployment.metadata;
     const current = informers.deployments.get(namespace, name);
     const { applied } = memory;
@@ -368,6 +385,14 @@ export function createProviderReconciler(
     if (applied?.digest === digest && current !== undefined && current.metadata.generation === applied.generation)
       return;
     const key = { namespace: provider.metadata.namespace, name };
+    if (applied === undefined && isWithin(workload.deployment, current)) {
+      // Another process has applied the same, after the Service, and nobody has changed it since.
+      const service = await resources.services.find(key, { signal });
+      if (isWithin(workload.service, service)) {
+        memory.applied = { digest, generation: current?.metadata.generation };
+        return;
+      }
+    }
     const options = { type: "apply", fieldManager, force: true, signal } as const;
     await resources.services.patch(key, workload.service, options);
     const deployment = await resources.deployments.patch(key, workload.deployment, options);
@@ -417,6 +442,20 @@ export function createProviderReconciler(
   }
 
   return reconcile;
+}
+
+/** Every field of `wanted` is the same in `found`, which may have more. */
+function isWithin(wanted: unknown, found: unknown): boolean {
+  if (Array.isArray(wanted)) {
+    return (
+      Array.isArray(found) &&
+      found.length === wanted.length &&
+      wanted.every((entry, index) => isWithin(entry, found[index]))
+    );
+  }
+  if (typeof wanted !== "object" || wanted === null) return wanted === found;
+  if (typeof found !== "object" || found === null) return false;
+  return Object.entries(wanted).every(([key, value]) => isWithin(value, (found as Record<string, unknown>)[key]));
 }
 
 interface Draft {

@@ -1,8 +1,8 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import type { VMSnapshot } from "../api/vm-snapshot.ts";
-import { closeWorlds, condition, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
+import { withOwnWorlds, condition, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const namespace = "default";
 
@@ -39,7 +39,7 @@ const snapshotEffects = (world: World) => effects(world, "lab").filter((method) 
 
 const remove = (world: World, name: string) => world.resources.vmSnapshots.delete({ namespace, name });
 
-describe("a snapshot's object that is deleted", () => {
+describe.concurrent("a snapshot's object that is deleted", () => {
   it("while the snapshot is taken, sees both to their end", async () => {
     const { world } = await createLab({ delays: { taskMs: { min: 250, max: 250 } } });
     await addSnapshot(world, "brief");

@@ -1,8 +1,8 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
-import { closeWorlds, condition, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
+import { withOwnWorlds, condition, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const namespace = "default";
 
@@ -35,7 +35,7 @@ const changes = (world: World) => effects(world, "lab").slice(2);
 
 const isReverted = (machine: VirtualMachine | undefined) => condition(machine, "Reverted")?.status === "True";
 
-describe("revertToRef", () => {
+describe.concurrent("revertToRef", () => {
   it("puts a machine back once, and then to the shape and power state it is wished", async () => {
     const { world } = await createLab({ delays: { taskMs: { min: 5, max: 5 } } });
     await takeSnapshot(world, "before");

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { createNoopTelemetry } from "@almanac/telemetry";
 import { createProviderClient } from "@almanac/provider";
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import type { VMSnapshot } from "../api/vm-snapshot.ts";
 import {
-  closeWorlds,
+  withOwnWorlds,
   condition,
   createWorld,
   effects,
@@ -14,7 +14,7 @@ import {
   type World,
 } from "../world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const namespace = "default";
 const brief = { min: 5, max: 5 };
@@ -50,7 +50,7 @@ async function createLab(options: Parameters<World["startMock"]>[1] = {}, manage
 
 const snapshotEffects = (world: World) => effects(world, "lab").filter((method) => method.includes("Snapshot"));
 
-describe("createSnapshotReconciler", () => {
+describe.concurrent("createSnapshotReconciler", () => {
   it("takes a snapshot, says where it is, and deletes it with its object", async () => {
     const { world, mock, machineId } = await createLab({ delays: { taskMs: brief } });
     await addSnapshot(world, "nightly", {

@@ -1,9 +1,9 @@
 import { createProviderClient } from "@almanac/provider";
 import type { MockProvider } from "@almanac/provider-mock";
 import { createNoopTelemetry } from "@almanac/telemetry";
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import {
-  closeWorlds,
+  withOwnWorlds,
   condition,
   createWorld,
   effects,
@@ -13,7 +13,7 @@ import {
   type World,
 } from "../world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 const key = { namespace: "default", name: "web" };
 const merge = { type: "merge" } as const;
@@ -40,7 +40,7 @@ async function createReady(spec: Parameters<World["addMachine"]>[1] = {}) {
   return { world, mock };
 }
 
-describe("a machine's life", () => {
+describe.concurrent("a machine's life", () => {
   it("ends a graceful stop once, by force after its time", async () => {
     const { world, mock } = await createReady();
     await mock.shutdown();

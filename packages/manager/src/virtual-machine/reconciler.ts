@@ -20,6 +20,8 @@ import { desiredMachine } from "./desired.ts";
 import type { Desired } from "./desired.ts";
 import { finalizer, taskOf } from "./journal.ts";
 import type { Journal } from "./journal.ts";
+import { createLooks } from "./looks.ts";
+import type { Looks } from "./looks.ts";
 import { countOperation } from "./measure.ts";
 import { createOperations } from "./operations.ts";
 import type { Operations, Peer } from "./operations.ts";
@@ -29,7 +31,7 @@ import { findReferences, findSources } from "./references.ts";
 import { createSession } from "./session.ts";
 import { afterRevertWish, listedSnapshots, revertWish } from "./snapshots.ts";
 import type { Session } from "./session.ts";
-import { isAsWished, machineStatus } from "./status.ts";
+import { isAsWished, machineStatus, observedAtRest } from "./status.ts";
 import type { Problem } from "./status.ts";
 
 /** More steps in one go mean that two of them undo each other. */
@@ -49,12 +51,16 @@ class NotServing extends Error {}
 export function createMachineReconciler(
   manager: ManagerContext,
 ): (request: Request, context: ReconcileContext<VirtualMachine>) => Promise<Result> {
+  const looks = createLooks({ intervalMs: manager.describeIntervalMs, clock: manager.clock });
   return async (request, context) => {
     const vm = manager.informers.virtualMachines.get(request.namespace, request.name);
-    if (vm === undefined) return done();
+    if (vm === undefined) {
+      looks.forget(request.namespace, request.name);
+      return done();
+    }
     const deleting = vm.metadata.deletionTimestamp !== undefined;
     if (deleting && vm.metadata.finalizers?.includes(finalizer) !== true) return done();
-    const reconcile = createMachineReconcile(manager, vm, context);
+    const reconcile = createMachineReconcile(manager, { vm, looks }, context);
     try {
       return await reconcile.run();
     } catch (thrown) {
@@ -68,6 +74,10 @@ export function createMachineReconciler(
   };
 }
 
+type Glance =
+  | { readonly type: "known"; readonly observed: Observed; readonly looked: boolean }
+  | { readonly type: "wait"; readonly afterMs: number };
+
 interface MachineReconcile {
   run(): Promise<Result>;
   /** Explains what was thrown, counts it, and gives it on. */
@@ -76,7 +86,7 @@ interface MachineReconcile {
 
 function createMachineReconcile(
   manager: ManagerContext,
-  vm: VirtualMachine,
+  { vm, looks }: { readonly vm: VirtualMachine; readonly looks: Looks },
   context: ReconcileContext<VirtualMachine>,
 ): MachineReconcile {
   const { informers, pool, clock, events } = manager;
@@ -120,6 +130,9 @@ function createMachineReconcile(
     if (deleting && vm.metadata.annotations?.[forceDeleteAnnotation] === "true") return abandonMachine();
     const clone = cloneOf(vm, informers);
     if (clone !== undefined) return waitFor("Cloning", `VMClone ${clone.metadata.name} is making the machine`);
+    const glance = context.priority === "low" ? glanceAtRest() : undefined;
+    if (glance?.type === "wait") return again(glance.afterMs, { priority: "low" });
+    operations.observed = glance?.observed;
     for (let steps = 0; steps < mostSteps; steps++) {
       const revert = revertWish(vm, session.journal, informers);
       session.journal = afterRevertWish(session.journal, revert);
@@ -135,6 +148,12 @@ function createMachineReconcile(
         observed: operations.observed,
         reconfiguresOnline: provider?.status?.reportedCapabilities?.supportsReconfigureOnline !== false,
       });
+      if (glance !== undefined && operations.observed === glance.observed) {
+        if (step.type === "rest") return settle(again(looks.plan(vm, glance.looked), { priority: "low" }));
+        // Whatever is to be done begins with a look of its own.
+        operations.observed = undefined;
+        continue;
+      }
       const result = await contexts.with(operations.traceContext, () => take(step));
       if (result !== undefined) return result;
       // What could not be carried out is not made better by asking for more.
@@ -187,7 +206,30 @@ function createMachineReconcile(
       case "wait":
         return settle(again(step.afterMs));
       case "rest":
-        return settle(again(manager.describeIntervalMs * (1 + manager.random() / 10)));
+        return settle(again(looks.plan(vm, true), { priority: "low" }));
+    }
+  }
+
+  /**
+   * What is known of a machine at rest without asking for it: as long as it is not its turn, what its status says; then, what a list of all
+   * machines says. Undefined: it must be asked for.
+   */
+  function glanceAtRest(): Glance | undefined {
+    const atRest = observedAtRest(vm, session.journal);
+    if (atRest === undefined || provider === undefined) return undefined;
+    if (!looks.isDue(vm)) return { type: "known", observed: atRest, looked: false };
+    if (!isServing(provider)) return undefined;
+    const seen = manager.sightings.find(provider, pool.get(provider), {
+      id: session.journal.id ?? "",
+      sinceMs: looks.lastMs(vm),
+    });
+    switch (seen.type) {
+      case "seen":
+        return { type: "known", observed: { ...atRest, ...seen.sighting }, looked: true };
+      case "wait":
+        return seen;
+      case "unseen":
+        return undefined;
     }
   }
 

@@ -160,6 +160,23 @@ export function isAsWished(journal: Journal, desired: Desired | undefined, obser
   return desired.power === "On" ? observed.power === "On" : observed.power === "Off";
 }
 
+/**
+ * A machine that is at rest as its status says, for as long as nobody looks: it was Ready, nothing has been asked for since, and nothing is
+ * waited for. Undefined when it has to be looked at. Pure.
+ */
+export function observedAtRest(vm: VirtualMachine, journal: Journal): Observed | undefined {
+  const { status, metadata } = vm;
+  if (status === undefined || metadata.deletionTimestamp !== undefined) return undefined;
+  const { id, applied, attempt, failures, poweredOnAtMs, shutdownAtMs } = journal;
+  const { powerState: power } = status;
+  if (id === undefined || status.id !== id || applied === undefined) return undefined;
+  if (power === undefined || power === "OffGraceful") return undefined;
+  if ([attempt, failures, poweredOnAtMs, shutdownAtMs].some((under) => under !== undefined)) return undefined;
+  const ready = findCondition(status.conditions, "Ready");
+  if (ready?.status !== "True" || ready.observedGeneration !== metadata.generation) return undefined;
+  return { exists: true, power, ips: status.ips ?? [], consoleUrl: status.consoleURL ?? "" };
+}
+
 function wordsOf(attempt: Attempt): Pick<ConditionInput, "reason" | "message"> {
   switch (attempt.operation) {
     case "Create":

@@ -1,0 +1,91 @@
+import { virtrigaud } from "@almanac/catalog";
+import { createKubeClient, loadKubeConfig } from "@almanac/kube";
+import { startManager } from "@almanac/manager";
+import { createNoopTelemetry, startTelemetry } from "@almanac/telemetry";
+import type { Telemetry } from "@almanac/telemetry";
+
+/** What the manager's process is told, as JSON in its first argument. */
+export interface ManagerSettings {
+  readonly kubeconfig: string;
+  /** `host:port` of the only provider. */
+  readonly provider: string;
+  /** Everything on, or everything no-op. */
+  readonly telemetry: boolean;
+}
+
+/** What the manager's process is asked. */
+export type Question = "cpu" | "counts";
+
+/** User and system time so far; answered before anything else is done, so that the question costs nothing. */
+export interface CpuAnswer {
+  readonly cpuSeconds: number;
+  /** Reconciles of VirtualMachines that ended so far. */
+  readonly reconciles: number;
+}
+
+/** Attempts that ended, by `operation outcome`, as `/metrics` shows them; empty without telemetry. */
+export interface CountsAnswer {
+  readonly operations: Readonly<Record<string, number>>;
+}
+
+const settings = JSON.parse(process.argv[2] ?? "{}") as ManagerSettings;
+let reconciles = 0;
+const telemetry = countReconciles(
+  settings.telemetry
+    ? await startTelemetry({
+        serviceName: "virtrigaud-manager",
+        owner: "manager",
+        catalogs: [virtrigaud],
+        metrics: { port: 0 },
+        logs: { level: "error" },
+        // Every span is recorded and handed to the exporter, as in production; nobody listens, so that only this side is measured.
+        env: { ...process.env, OTEL_TRACES_SAMPLER: "always_on" },
+      })
+    : createNoopTelemetry(),
+);
+const kube = createKubeClient(await loadKubeConfig({ kubeconfig: settings.kubeconfig }));
+await startManager({ kube, telemetry, tls: "insecure", providerEndpoint: () => settings.provider, concurrency: 32 });
+process.on("message", (question: Question) => void answer(question));
+process.on("disconnect", () => process.exit());
+process.send?.("started");
+
+async function answer(question: Question): Promise<void> {
+  const { user, system } = process.cpuUsage();
+  const answered: CpuAnswer | CountsAnswer =
+    question === "cpu" ? { cpuSeconds: (user + system) / 1e6, reconciles } : { operations: await operationsSoFar() };
+  process.send?.(answered);
+}
+
+/** Counted beside the metric, which a manager without telemetry does not have. */
+function countReconciles(own: Telemetry): Telemetry {
+  return {
+    ...own,
+    instruments(catalog) {
+      const all = own.instruments(catalog);
+      if (!("virtrigaud_manager_reconcile_total" in all)) return all;
+      const total = all.virtrigaud_manager_reconcile_total as { add(value: number, labels: { kind: string }): void };
+      return {
+        ...all,
+        virtrigaud_manager_reconcile_total: {
+          ...total,
+          add(value: number, labels: { kind: string }) {
+            if (labels.kind === "VirtualMachine") reconciles += value;
+            total.add(value, labels);
+          },
+        },
+      };
+    },
+  };
+}
+
+async function operationsSoFar(): Promise<CountsAnswer["operations"]> {
+  if (telemetry.metricsUrl === undefined) return {};
+  const page = await (await fetch(`${telemetry.metricsUrl}/metrics`)).text();
+  const counts: Record<string, number> = {};
+  for (const [, labels = "", value] of page.matchAll(/^virtrigaud_vm_operations_total\{(.*)\} (\S+)$/gm)) {
+    const of = (label: string): string => new RegExp(`\\b${label}="([^"]*)"`).exec(labels)?.[1] ?? "";
+    const key = `${of("operation")} ${of("outcome")}`;
+    if (Number(value) > 0) counts[key] = (counts[key] ?? 0) + Number(value);
+  }
+  return counts;
+}
