@@ -46,8 +46,8 @@ export interface Method {
   readonly method: string;
   /** Where durations of calls go that ended with this code; filled as codes occur. */
   readonly durations: Map<GrpcCode, BoundRecorder>;
-  /** Of every span. */
-  readonly attributes: Readonly<Attributes>;
+  /** Of every span, by the server's address, which is the empty text where it is unknown; filled as addresses occur. */
+  readonly attributes: Map<string, Readonly<Attributes>>;
 }
 
 const maxRemembered = 1_000;
@@ -76,7 +76,6 @@ export class CallObserver {
   readonly #durations: GrpcTelemetry["stack"]["rpc_client_call_duration_seconds"];
   readonly #hooks: CallHooks;
   readonly #methods = new Map<string, Method>();
-  readonly #targets = new Map<string, ReturnType<typeof parseTarget>>();
 
   constructor(side: "client" | "server", telemetry: GrpcTelemetry, hooks: CallHooks) {
     const { logger = silentLogger, tracerProvider, propagator, stack } = telemetry;
@@ -99,21 +98,19 @@ export class CallObserver {
       service: slash < 0 ? "" : full.slice(0, slash),
       method: full.slice(slash + 1),
       durations: new Map(),
-      attributes: { "rpc.system.name": "grpc", "rpc.method": full },
+      attributes: new Map(),
     });
   }
 
-  /** Samplers see the system and the method. Attributes given before the start cost the SDK twice as much as others. */
-  startSpan({ full, attributes }: Method, parent: Context): Span {
-    const kind = this.#client ? SpanKind.CLIENT : SpanKind.SERVER;
-    return this.#tracer.startSpan(full, { kind, attributes }, parent);
-  }
-
-  /** `server.address` and `server.port` of a channel's target or an authority. */
-  setServer(span: Span, target: string): void {
-    const { host, port } = this.#targets.get(target) ?? remember(this.#targets, target, parseTarget(target));
-    span.setAttribute("server.address", host);
-    if (port !== undefined) span.setAttribute("server.port", port);
+  /** `server` is a channel's target or an authority. */
+  startSpan(method: Method, server: string, parent: Context): Span {
+    const attributes =
+      method.attributes.get(server) ?? remember(method.attributes, server, attributesOf(method, server));
+    return this.#tracer.startSpan(
+      method.full,
+      { kind: this.#client ? SpanKind.CLIENT : SpanKind.SERVER, attributes },
+      parent,
+    );
   }
 
   isFailure(code: GrpcCode): boolean {
@@ -184,10 +181,10 @@ export class ObservedCall {
     return this.begun && this.#span === undefined;
   }
 
-  /** Starts the span and returns it. To be called once. */
-  protected begin(parent: Context): Span {
+  /** Starts the span of a call to `server`, a channel's target or an authority, and returns it. To be called once. */
+  protected begin(parent: Context, server: string): Span {
     this.#startedAt = performance.now();
-    const span = this.observer.startSpan(this.method, parent);
+    const span = this.observer.startSpan(this.method, server, parent);
     this.#span = span;
     this.#context = withSpan(parent, span);
     return span;
@@ -211,6 +208,15 @@ export class ObservedCall {
     this.observer.tell(this.method, code, durationSeconds, at);
     span.end();
   }
+}
+
+function attributesOf({ full }: Method, server: string): Attributes {
+  const attributes: Attributes = { "rpc.system.name": "grpc", "rpc.method": full };
+  if (server === "") return attributes;
+  const { host, port } = parseTarget(server);
+  attributes["server.address"] = host;
+  if (port !== undefined) attributes["server.port"] = port;
+  return attributes;
 }
 
 /** Puts it into a cache, which is emptied when it is full: so many are not a program's own, but what others make up. */

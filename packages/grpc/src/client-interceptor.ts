@@ -140,8 +140,7 @@ class ObservedClientCall extends ObservedCall implements NextCall, Required<List
 
   #begin(): void {
     if (this.begun) return;
-    const span = this.begin(this.#parent);
     // getPeer() names the channel's target until the call is connected.
-    if (span.isRecording()) this.observer.setServer(span, this.#next.getPeer());
+    this.begin(this.#parent, this.#next.getPeer());
   }
 }

@@ -178,12 +178,11 @@ class ObservedServerCall extends ObservedCall implements NextCall, Listener {
     } catch (error) {
       this.observer.report("propagator", error);
     }
-    const span = this.begin(parent);
+    const authority = this.nextCall.getHost() || "";
+    const span = this.begin(parent, authority);
     if (!span.isRecording()) return;
     const { localAddress, localPort, remoteAddress, remotePort } = this.nextCall.getConnectionInfo();
-    const authority = this.nextCall.getHost();
-    if (authority) this.observer.setServer(span, authority);
-    else {
+    if (authority === "") {
       setDefined(span, "server.address", localAddress);
       setDefined(span, "server.port", localPort);
     }

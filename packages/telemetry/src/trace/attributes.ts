@@ -47,22 +47,15 @@ export function copyAttributes(
   given: Attributes | undefined,
   limits: AttributeLimits,
 ): { readonly attributes: Attributes; readonly count: number; readonly dropped: number } {
-  const attributes: Attributes = {};
   let count = 0;
   for (const key in given) {
-    const value = given[key];
-    if (
-      !isSimple(value, limits) ||
-      key.length === 0 ||
-      count >= limits.attributeCountLimit ||
-      !Object.hasOwn(given, key)
-    ) {
+    if (!isSimple(given[key], limits) || key.length === 0 || !Object.hasOwn(given, key))
       return copyWithCare(given, limits);
-    }
-    attributes[key] = value;
     count++;
   }
-  return { attributes, count, dropped: 0 };
+  if (given !== undefined && count > limits.attributeCountLimit) return copyWithCare(given, limits);
+  // One by one they would be looked up by name, which takes ten times as long.
+  return { attributes: { ...given }, count, dropped: 0 };
 }
 
 function copyWithCare(given: Attributes, limits: AttributeLimits): ReturnType<typeof copyAttributes> {
