@@ -21,11 +21,12 @@ export interface Informers {
   /** With the indexes `provider`, `class`, `image` and `network`, each by `namespace/name`. */
   readonly virtualMachines: Informer<VirtualMachine>;
   readonly vmClasses: Informer<VMClass>;
+  /** With the index `provider`, by `namespace/name`, of what is under way there. */
   readonly vmImages: Informer<VMImage>;
   readonly vmNetworkAttachments: Informer<VMNetworkAttachment>;
-  /** With the index `machine`, by `namespace/name` of the VirtualMachine. */
+  /** With the indexes `machine` and `provider`, each by `namespace/name`; the latter of what is under way there. */
   readonly vmSnapshots: Informer<VMSnapshot>;
-  /** With the indexes `source`, `target` and `class`, each by `namespace/name`. */
+  /** With the indexes `source`, `target`, `class` and `provider`, each by `namespace/name`; the last of what is under way there. */
   readonly vmClones: Informer<VMClone>;
   readonly deployments: Informer<Deployment>;
   /** Names only: what they hold is read when it is needed, and never kept. */

@@ -63,11 +63,13 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
         predicates: [(event) => event.type === "update" && becameReal(event.old, event.object)],
       }),
       watch(informers.providers, {
-        map: (provider) =>
-          machines
+        map: (provider) => [
+          ...machines
             .byIndex("provider", keyOf(provider))
             .flatMap((vm) => informers.vmSnapshots.byIndex("machine", keyOf(vm)))
             .map(requestOf),
+          ...informers.vmSnapshots.byIndex("provider", keyOf(provider)).map(requestOf),
+        ],
         predicates: [providerBecameUsable],
       }),
     ],
@@ -94,12 +96,14 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
         predicates: [generationChanged()],
       }),
       watch(informers.providers, {
-        map: (provider) =>
-          machines
+        map: (provider) => [
+          ...machines
             .byIndex("provider", keyOf(provider))
             .flatMap((vm) => informers.vmClones.byIndex("source", keyOf(vm)))
             .filter((clone) => readCloneJournal(clone).done !== true)
             .map(requestOf),
+          ...informers.vmClones.byIndex("provider", keyOf(provider)).map(requestOf),
+        ],
         predicates: [providerBecameUsable],
       }),
     ],
@@ -127,7 +131,10 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
     watches: [
       watch(machines, { map: (vm) => imageRequests(vm).filter(lacks(vm)), predicates: [generationChanged()] }),
       watch(informers.providers, {
-        map: (provider) => machines.byIndex("provider", keyOf(provider)).flatMap(imageRequests),
+        map: (provider) => [
+          ...machines.byIndex("provider", keyOf(provider)).flatMap(imageRequests),
+          ...informers.vmImages.byIndex("provider", keyOf(provider)).map(requestOf),
+        ],
         predicates: [providerBecameUsable],
       }),
     ],

@@ -26,6 +26,7 @@ import type { Informers, ManagerContext } from "./context.ts";
 import { cloneIndexers } from "./clone/reconciler.ts";
 import { findCondition } from "./conditions.ts";
 import { ManagerError } from "./error.ts";
+import { imageIndexers } from "./image/journal.ts";
 import { createKindControllers, imageMoved } from "./kinds.ts";
 import { createProviderPool } from "./provider/pool.ts";
 import type { BreakerOptions } from "./provider/pool.ts";
@@ -248,7 +249,7 @@ function createInformers(
     providers: createInformer(resources.providers, options),
     virtualMachines: createInformer(resources.virtualMachines, { ...options, indexers: referenceIndexers }),
     vmClasses: createInformer(resources.vmClasses, options),
-    vmImages: createInformer(resources.vmImages, options),
+    vmImages: createInformer(resources.vmImages, { ...options, indexers: imageIndexers }),
     vmNetworkAttachments: createInformer(resources.vmNetworkAttachments, options),
     vmSnapshots: createInformer(resources.vmSnapshots, { ...options, indexers: snapshotIndexers }),
     vmClones: createInformer(resources.vmClones, { ...options, indexers: cloneIndexers }),

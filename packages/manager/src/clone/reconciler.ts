@@ -23,7 +23,7 @@ import type { Journal } from "../virtual-machine/journal.ts";
 import { requireOwnId } from "../virtual-machine/references.ts";
 import { findReferences } from "../virtual-machine/references.ts";
 import { readCustomization } from "./customization.ts";
-import { cloneJournal } from "./journal.ts";
+import { cloneJournal, readCloneJournal } from "./journal.ts";
 import type { About, CloneJournal } from "./journal.ts";
 import { cloneStatus } from "./status.ts";
 import { createTarget } from "./target.ts";
@@ -382,11 +382,15 @@ function durationOr(text: string | undefined, otherwiseMs: number): number {
   }
 }
 
-/** Indexers by which clones are found when what they name changes. */
+/** Indexers by which clones are found when what they name changes, and those under way at a Provider, whether their source is there or not. */
 export const cloneIndexers = {
   source: ({ metadata, spec }: VMClone): string[] =>
     spec.source.vmRef === undefined ? [] : [`${metadata.namespace}/${spec.source.vmRef.name}`],
   target: ({ metadata, spec }: VMClone): string[] => [referenceKey(spec.target, metadata.namespace)],
   class: ({ metadata, spec }: VMClone): string[] =>
     spec.target.classRef === undefined ? [] : [`${metadata.namespace}/${spec.target.classRef.name}`],
+  provider(clone: VMClone): string[] {
+    const { provider, clone: slot } = readCloneJournal(clone);
+    return provider !== undefined && slot?.attempt !== undefined ? [provider] : [];
+  },
 };

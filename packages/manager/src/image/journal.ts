@@ -25,6 +25,14 @@ export function readImageJournal(image: VMImage): ImageJournal {
   return readJournalText(image) ?? {};
 }
 
+/** Indexer by which the images are found that are being prepared at a Provider, whether a machine names them or not. */
+export const imageIndexers = {
+  provider: (image: VMImage): string[] =>
+    Object.entries(readImageJournal(image).copies ?? {})
+      .filter(([, copy]) => copy.import?.attempt !== undefined)
+      .map(([key]) => key),
+};
+
 function attempts({ copies = {} }: ImageJournal): number[] {
   return Object.values(copies).flatMap((copy) => copy.import?.attempt?.startedAtMs ?? []);
 }

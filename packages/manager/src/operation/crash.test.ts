@@ -120,4 +120,33 @@ describe.concurrent("an operation", () => {
       expect((await world.samples(story.family))[story.count]).toBe(1);
     },
   );
+
+  it("that had its effect is known to be uncertain when only a provider that is away is asked again", async () => {
+    const world = await createWorld();
+    const mock = await world.startMock("lab", { delays: { rpcMs: { min: 250, max: 250 } } });
+    const proxy = await startProxy(Number(new URL(world.api.url).port));
+    const doomed = await world.startManager({ kube: clientOf(proxy.url, world.api.token), drainMs: 1 });
+    await world.addProvider("lab", { healthCheck: { interval: "10m", timeout: "1s" } });
+    await until("healthy", () => world.provider("lab")?.status?.healthy);
+    await world.addMachine("web");
+    const journal = () => world.machine("web")?.metadata.annotations?.["almanac.dev/operation"] ?? "";
+    await until("begun", () => journal().includes('"attempt"'));
+    await wait(50);
+    proxy.cut();
+    await until("made", () => effects(world, "lab").includes("CreateVM"));
+    await doomed.stop();
+    await mock.shutdown();
+
+    await world.startManager();
+    await until("failed", () => journal().includes('"failures"'));
+    await world.resources.virtualMachines.delete({ namespace, name: "web" });
+    await world.startMock("lab", { port: Number(mock.address.split(":").at(-1)) });
+    await world.resources.providers.patch(
+      { namespace, name: "lab" },
+      { spec: { healthCheck: { interval: "200ms" } } },
+      { type: "merge" },
+    );
+    await until("gone", () => world.machine("web") === undefined);
+    expect(effects(world, "lab").filter((method) => method !== "PowerVM")).toEqual(["CreateVM", "DeleteVM"]);
+  });
 });

@@ -111,7 +111,8 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
     return attempt;
   }
 
-  async function send(): Promise<Progress> {
+  /** `isAgain`: the request may have been sent before. */
+  async function send(isAgain = false): Promise<Progress> {
     const attempt = underway();
     let answer: Answer<A>;
     context.assertCurrent();
@@ -121,7 +122,7 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
       context.signal.throwIfAborted();
       // Not sent: the attempt goes on when there is a token.
       if (thrown instanceof Throttled) throw thrown;
-      return fail(underway(), thrown);
+      return fail(underway(), thrown, isAgain);
     }
     const { about } = answer;
     if (answer.task === undefined || answer.task === "") return succeed(attempt, about);
@@ -159,7 +160,7 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
       return fail(attempt, new ManagerError("task_lost", message));
     }
     options.keep({ ...options.slot(), attempt: { startedAtMs, about } });
-    return send();
+    return send(true);
   }
 
   function succeed(attempt: Attempt<A>, about: A): Progress {
@@ -169,7 +170,8 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
     return "succeeded";
   }
 
-  function fail(attempt: Attempt<A>, thrown: unknown): Progress {
+  /** `wasSentBefore`: what was thrown says nothing of an earlier request of the attempt. */
+  function fail(attempt: Attempt<A>, thrown: unknown, wasSentBefore = false): Progress {
     const error = classify(thrown);
     const { failures: before, uncertain } = options.slot();
     const now = { nowMs: clock.now(), generation };
@@ -177,7 +179,7 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
     if (options.retryDelayMs !== undefined) {
       failures = { ...failures, retryAtMs: now.nowMs + options.retryDelayMs(failures.count) };
     }
-    const unanswered = uncertain === true || (error.outcome === "error" && !wasNeverSent(thrown));
+    const unanswered = uncertain === true || (error.outcome === "error" && (wasSentBefore || !wasNeverSent(thrown)));
     options.keep({ failures, ...(unanswered ? { uncertain: true } : {}) });
     failed = { error, thrown };
     end(attempt, attempt.about, error.outcome, error);
@@ -242,7 +244,7 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
     async advance() {
       options.ready();
       const { task } = underway();
-      return task === undefined ? send() : poll(task);
+      return task === undefined ? send(true) : poll(task);
     },
     refuse(about, thrown) {
       return fail({ startedAtMs: clock.now(), about }, thrown);

@@ -78,3 +78,85 @@ describe.concurrent("a result that is kept while its provider becomes unwell", (
     expect(await world.samples(family)).toEqual(counted);
   });
 });
+
+interface Widow {
+  readonly resource: string;
+  begin(world: World): Promise<unknown>;
+  isOver(object: Watched | undefined): boolean;
+}
+type Watched = { readonly status?: { readonly phase?: string } };
+
+const isPhase =
+  (phase: string) =>
+  (object: Watched | undefined): boolean =>
+    object?.status?.phase === phase;
+
+const widows: readonly Widow[] = [
+  {
+    resource: "vmsnapshots",
+    async begin(world) {
+      await world.resources.vmSnapshots.create({
+        metadata: { name: "it", namespace },
+        spec: { vmRef: { name: "web" }, retentionPolicy: { deleteOnVMDelete: false } },
+      } as never);
+      await until("taken", () => isPhase("Ready")(stored(world, "vmsnapshots")));
+      await world.resources.vmSnapshots.delete({ namespace, name: "it" });
+    },
+    isOver: (object) => object === undefined,
+  },
+  {
+    resource: "vmclones",
+    begin: ({ resources }) =>
+      resources.vmClones.create({
+        metadata: { name: "it", namespace },
+        spec: { source: { vmRef: { name: "web" } }, target: { name: "copy" } },
+      } as never),
+    isOver: isPhase("Ready"),
+  },
+  {
+    resource: "vmimages",
+    async begin(world) {
+      await world.resources.vmImages.create({
+        metadata: { name: "it", namespace },
+        spec: { source: { http: { url: "https://images.example/it.img" } }, prepare: {} },
+      } as never);
+      await world.resources.virtualMachines.patch(
+        { namespace, name: "web" },
+        { spec: { imageRef: { name: "it" } } },
+        { type: "merge" },
+      );
+    },
+    isOver: isPhase("Ready"),
+  },
+];
+
+function stored(world: World, resource: string): Watched | undefined {
+  return world.api.store.get(`${resource}.infra.virtrigaud.io`, namespace, "it") as never;
+}
+
+describe("an operation whose machine is gone while its provider is unwell", () => {
+  it.each(widows)("of $resource goes on when the provider is well", async ({ resource, begin, isOver }) => {
+    const world = await createWorld();
+    await world.startMock("lab", { delays: { taskMs: { min: 400, max: 400 } } });
+    await world.startManager();
+    await world.addProvider("lab", { healthCheck: { interval: "10m", timeout: "1s" } });
+    await world.addMachine("web", { powerState: "Off" });
+    await untilReady(world, "web");
+    const become = (healthy: boolean) =>
+      world.resources.providers.patch(
+        { namespace, name: "lab" },
+        { status: { healthy } },
+        { type: "merge", subresource: "status" },
+      );
+    await begin(world);
+    await until("begun", () => JSON.stringify(stored(world, resource) ?? {}).includes('task\\":'));
+    await become(false);
+    await until("waiting", () => /not healthy/.test(JSON.stringify(stored(world, resource)?.status)));
+    const metadata = { annotations: { "virtrigaud.io/force-delete": "true" } };
+    await world.resources.virtualMachines.patch({ namespace, name: "web" }, { metadata }, { type: "merge" });
+    await world.resources.virtualMachines.delete({ namespace, name: "web" });
+    await until("without its machine", () => world.machine("web") === undefined);
+    await become(true);
+    await until("over", () => isOver(stored(world, resource)));
+  });
+});

@@ -4,9 +4,17 @@ import type { ManagerContext } from "../context.ts";
 import { referenceKey } from "../resources.ts";
 import { readSnapshotJournal } from "./journal.ts";
 
-/** Indexer by which the snapshots of a machine are found. */
+/** Indexers by which the snapshots of a machine are found, and those that have something to ask of a Provider, whether their machine is there or not. */
 export const snapshotIndexers = {
   machine: ({ metadata, spec }: VMSnapshot): string[] => [referenceKey(spec.vmRef, metadata.namespace)],
+  provider(snapshot: VMSnapshot): string[] {
+    const { provider, create, delete: removal } = readSnapshotJournal(snapshot);
+    const isAsking =
+      snapshot.metadata.deletionTimestamp !== undefined ||
+      create?.attempt !== undefined ||
+      removal?.attempt !== undefined;
+    return provider !== undefined && isAsking ? [provider] : [];
+  },
 };
 
 /** Siblings whose policy counts snapshots, when one more exists. */

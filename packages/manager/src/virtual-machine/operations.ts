@@ -142,7 +142,8 @@ export function createOperations(options: OperationsOptions): Operations {
     }
   }
 
-  async function send(userData: UserData): Promise<void> {
+  /** `isAgain`: the request may have been sent before. */
+  async function send(userData: UserData, isAgain = false): Promise<void> {
     const attempt = underway();
     try {
       task = (await request(attempt, userData)) || undefined;
@@ -150,7 +151,7 @@ export function createOperations(options: OperationsOptions): Operations {
       signal.throwIfAborted();
       // Not sent: the attempt goes on when there is a token.
       if (thrown instanceof Throttled) throw thrown;
-      return fail(attempt, thrown);
+      return fail(attempt, thrown, isAgain);
     }
     if (task === undefined) await succeed(attempt);
   }
@@ -239,7 +240,8 @@ export function createOperations(options: OperationsOptions): Operations {
     endAttempt(attempt, "success");
   }
 
-  function fail(attempt: Attempt, thrown: unknown): void {
+  /** `wasSentBefore`: what was thrown says nothing of an earlier request of the attempt. */
+  function fail(attempt: Attempt, thrown: unknown, wasSentBefore = false): void {
     const error = explained(attempt, classify(thrown));
     const now = { nowMs: clock.now(), generation: session.vm.metadata.generation };
     const { attempt: _ended, ...rest } = session.journal;
@@ -247,7 +249,8 @@ export function createOperations(options: OperationsOptions): Operations {
       ...rest.failures,
       [attempt.operation]: nextFailure(rest.failures?.[attempt.operation], now, manager.random),
     };
-    const unanswered = attempt.operation === "Create" && error.outcome === "error" && !wasNeverSent(thrown);
+    const unanswered =
+      attempt.operation === "Create" && error.outcome === "error" && (wasSentBefore || !wasNeverSent(thrown));
     keep({ ...rest, failures, ...(unanswered ? { uncertain: true } : {}) });
     failed = { error, thrown };
     if (attempt.operation === "Reconfigure") {
@@ -385,7 +388,7 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async resume() {
       options.peer();
-      await send(await userDataFor(underway().operation));
+      await send(await userDataFor(underway().operation), true);
     },
     poll,
     describe,
