@@ -2,13 +2,14 @@ import { createRequire } from "node:module";
 import type * as Grpc from "@grpc/grpc-js";
 import type { Interceptor, ServerInterceptor } from "@grpc/grpc-js";
 import { context, propagation } from "@opentelemetry/api";
+import type { TracerProvider as TracerProviderApi } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 
 /** How calls are observed. */
-export type Mode = "none" | "empty" | "ours" | "official";
+export type Mode = "none" | "empty" | "ours" | "oursOnOfficialTracer" | "official";
 
 /** A process set up to make or serve calls. */
 export interface Setup {
@@ -43,7 +44,12 @@ export async function setUp(mode: Mode, side: "client" | "server"): Promise<Setu
     });
   }
   const grpc = require("@grpc/grpc-js") as typeof Grpc;
-  const ours = await openOurs(grpc, side);
+  const { createTracerProvider } = await import("@almanac/telemetry");
+  const ours = await openOurs(
+    grpc,
+    side,
+    mode === "oursOnOfficialTracer" ? official : openTracing(createTracerProvider),
+  );
   const nothing = { grpc, interceptors: [], serverInterceptors: [] };
   switch (mode) {
     case "none":
@@ -56,15 +62,18 @@ export async function setUp(mode: Mode, side: "client" | "server"): Promise<Setu
         observed: () => Promise.resolve({}),
       };
     case "ours":
+    case "oursOnOfficialTracer":
       return ours;
     case "official":
       return { ...nothing, observed: async () => ({ spans: await official.spans() }) };
   }
 }
 
-async function openOurs(grpc: typeof Grpc, side: "client" | "server"): Promise<Setup> {
-  const { createTracerProvider } = await import("@almanac/telemetry");
-  const { tracerProvider, spans } = openTracing(createTracerProvider);
+async function openOurs(
+  grpc: typeof Grpc,
+  side: "client" | "server",
+  { tracerProvider, spans }: ReturnType<typeof openTracing<TracerProviderApi>>,
+): Promise<Setup> {
   const { createClientInterceptor, createServerInterceptor } = await import("@almanac/grpc");
   const { createInstruments, createMeterProvider } = await import("@almanac/metrics");
   const { createPrometheusReader, parsePage } = await import("@almanac/exposition");
