@@ -1,4 +1,5 @@
 import { sleep, type Clock } from "@almanac/core";
+import { MetricsError } from "@almanac/metrics";
 import type { MetricsSnapshot, SnapshotProducer } from "@almanac/metrics/internal";
 
 const firstPauseMs = 50;
@@ -15,10 +16,10 @@ export function createPatientSnapshots(
   const since = new Map<string, number>();
 
   function unfinished({ errors }: MetricsSnapshot): readonly number[] {
-    const texts = new Set(errors.filter((error) => error instanceof Error).map(({ message }) => message));
-    const found = [...texts].filter((text) => text.includes("has not ended since an earlier collection"));
+    const running = errors.filter((error) => error instanceof MetricsError && error.code === "callback_running");
+    const texts = new Set(running.map((error) => (error as MetricsError).message));
     for (const text of since.keys()) if (!texts.has(text)) since.delete(text);
-    for (const text of found) if (!since.has(text)) since.set(text, clock.monotonic());
+    for (const text of texts) if (!since.has(text)) since.set(text, clock.monotonic());
     return [...since.values()];
   }
 

@@ -28,8 +28,14 @@ const clientAuths: Readonly<Record<string, Omit<ClientAuth, "allowedSans">>> = {
   RequireAndVerifyClientCert: { request: true, require: true, verify: true },
 };
 
-/** Go's names, which the file format has, of what is not insecure; TLS 1.3 has no choice there. */
+/**
+ * Go's names, which the file format has, of what is not insecure. Those of TLS 1.3 may be named, but there is no choice among them: a list
+ * of nothing else leaves no suite for TLS 1.2, as in Go.
+ */
 const cipherSuites: Readonly<Record<string, string>> = {
+  TLS_AES_128_GCM_SHA256: "TLS_AES_128_GCM_SHA256",
+  TLS_AES_256_GCM_SHA384: "TLS_AES_256_GCM_SHA384",
+  TLS_CHACHA20_POLY1305_SHA256: "TLS_CHACHA20_POLY1305_SHA256",
   TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: "ECDHE-ECDSA-AES128-GCM-SHA256",
   TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384: "ECDHE-ECDSA-AES256-GCM-SHA384",
   TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256: "ECDHE-ECDSA-CHACHA20-POLY1305",
@@ -51,7 +57,7 @@ const curves: Readonly<Record<string, string>> = {
 };
 
 /** OpenSSL's own order for TLS 1.3, without which Node would offer no suite of that version next to chosen older ones. */
-const tls13Suites = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+const tls13Suites = ["TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"];
 
 /**
  * The section `tls_server_config`; `undefined` where it is missing or empty. `read` gives the content of a file that the section names.
@@ -101,7 +107,8 @@ export async function readTlsSettings(
     throw fields.error("min_version", `(${minVersion}) is above max_version (${maxVersion}); lower it`);
   const context: SecureContextOptions = { cert, key, minVersion, maxVersion, honorCipherOrder };
   if (ca !== undefined) context.ca = ca;
-  if (ciphers !== undefined) context.ciphers = `${tls13Suites}:${ciphers.join(":")}`;
+  if (ciphers !== undefined)
+    context.ciphers = [...tls13Suites, ...ciphers.filter((suite) => !tls13Suites.includes(suite))].join(":");
   if (ecdhCurve !== undefined) context.ecdhCurve = ecdhCurve.join(":");
   check(fields, context, { cert, key, ca });
   return { context, clientAuth: { ...clientAuth, allowedSans } };

@@ -99,6 +99,16 @@ describe("loadWebConfig", () => {
     expect(await get(server.port)).toMatchObject({ status: 200 });
   });
 
+  it("takes the names of TLS 1.3's suites, which leave none for TLS 1.2 where they are alone", async () => {
+    const { server } = await serve(`${tlsSection}  cipher_suites: [TLS_AES_128_GCM_SHA256]\n`);
+    expect(await get(server.port)).toMatchObject({ status: 200 });
+    expect(await get(server.port, { maxVersion: "TLSv1.2" })).toEqual({ failed: true });
+    const mixed = await serve(
+      `${tlsSection}  cipher_suites: [TLS_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n`,
+    );
+    expect(await get(mixed.server.port, { maxVersion: "TLSv1.2" })).toMatchObject({ status: 200 });
+  });
+
   it("asks for clients' certificates as the type says", async () => {
     const others = await createTestPki();
     const known = await pki.issue({ sans: ["prometheus"] });

@@ -180,7 +180,7 @@ describe("observed series", () => {
       const { all, errors } = await reader.metrics(100);
       expect([...all.keys()]).toEqual(["good"]);
       expect(errors.map(String)).toEqual([
-        "Error: an observable callback of hanging has not ended since an earlier collection; it is called again afterwards",
+        "MetricsError: [callback_running] an observable callback of hanging has not ended since an earlier collection; it is called again afterwards",
       ]);
     }
     expect(calls).toBe(1);

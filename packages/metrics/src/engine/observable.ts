@@ -12,6 +12,7 @@ import type { Clock } from "@almanac/core";
 import { settleAttributes } from "./attributes.ts";
 import { settleValue } from "./bound.ts";
 import { createValueRule } from "./instrument.ts";
+import { MetricsError } from "./error.ts";
 import { ObservedStore } from "./observed-store.ts";
 import type { Observation } from "./observed-store.ts";
 import type { StreamDescriptor } from "./snapshot.ts";
@@ -167,8 +168,10 @@ async function run(
   { timeoutMs, clock }: { readonly timeoutMs: number; readonly clock: Clock },
 ): Promise<Reported> {
   const what = `an observable callback of ${[...registration.instruments].map(({ descriptor }) => descriptor.name).join(", ")}`;
-  if (registration.overdue > 0)
-    throw new Error(`${what} has not ended since an earlier collection; it is called again afterwards`);
+  if (registration.overdue > 0) {
+    const message = `${what} has not ended since an earlier collection; it is called again afterwards`;
+    throw new MetricsError("callback_running", message);
+  }
   const reported: Reported = new Map();
   let open = true;
   const report = (instrument: ObservableInstrument, value: number, attributes: Attributes | undefined): void => {
