@@ -280,6 +280,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
             options.reconcileTimeoutMs,
           );
     await contexts.with(context, async () => {
+      own.debug("reconciling");
       const startedAt = clock.monotonic();
       const result = await attempt(request, {
         signal,

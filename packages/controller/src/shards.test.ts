@@ -185,6 +185,28 @@ describe("createShards", () => {
     expect(doubles).toEqual([]);
   });
 
+  it("takes over within 20 s what a process leaves whose successor is killed too", async () => {
+    const kill = (member: Member) => member.client.inject({ latencyMs: Number.POSITIVE_INFINITY });
+    const a = join("a");
+    const b = join("b");
+    await eventually("shared", isShared(4, 4));
+    const left = a.shards.held;
+    kill(a);
+    const killedAt = clock.monotonic();
+    await pass(2_000);
+    const second = join("a2");
+    await pass(5_000);
+    kill(second);
+    await pass(1_000);
+    const third = join("a3");
+    const isHeld = (shard: number) => [b, third].some(({ shards: { held } }) => held.includes(shard));
+    await eventually("taken over", () => left.every(isHeld));
+    expect(clock.monotonic() - killedAt).toBeLessThanOrEqual(20_000);
+    await eventually("shared again", () => b.shards.held.length === 4 && third.shards.held.length === 4);
+    await untilAllServed([b, third]);
+    expect(doubles).toEqual([]);
+  });
+
   it("keeps one owner per object while wall clocks step and answers are lost", async () => {
     const [a, b, c] = [join("a"), join("b"), join("c")];
     await eventually("shared", isShared(3, 3, 2));

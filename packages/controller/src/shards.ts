@@ -15,9 +15,9 @@ export interface ShardsOptions {
   readonly shards: number;
   /** Must be unique to the process. Default: the host name and a random part. */
   readonly identity?: string;
-  /** For so long others wait after the last sign of life. Default: 12,000. */
+  /** For so long others wait after the last sign of life. Default: 10,000. */
   readonly leaseDurationMs?: number;
-  /** A shard that could not be renewed for so long is given up. Default: 8,000. */
+  /** A shard that could not be renewed for so long is given up. Default: 7,000. */
   readonly renewDeadlineMs?: number;
   /** Between two looks at a Lease, plus up to 20 %. Default: 1,500. */
   readonly retryPeriodMs?: number;
@@ -58,13 +58,14 @@ const groupLabel = "almanac.dev/shard-group";
 
 /**
  * Shards of namespaces, each with its own Lease, shared out evenly between the processes that renew a Lease of their own as members. A
- * process that has more than its share hands the surplus over once what runs there has ended; one that has less takes what is free.
+ * process that has more than its share hands the surplus over once what runs there has ended; one that has less takes what is free, and
+ * anyone what lies there free for a while: one that died has a share until its Lease has aged.
  * A shard without a sign of life is free after `leaseDurationMs`; its last holder has given it up at `renewDeadlineMs`, both measured on
  * monotonic clocks, so that no object ever has two reconcilers. Throws ControllerError or KubeError `invalid_options`.
  */
 export function createShards(client: KubeClient, options: ShardsOptions): Shards {
   const { namespace, name, shards: count, clock = systemClock, random = Math.random, instruments } = options;
-  const { leaseDurationMs = 12_000, renewDeadlineMs = 8_000, retryPeriodMs = 1_500 } = options;
+  const { leaseDurationMs = 10_000, renewDeadlineMs = 7_000, retryPeriodMs = 1_500 } = options;
   const { drainMs = 5_000, abandonMs = 2_000, identity = `${hostname()}_${randomUUID()}` } = options;
   if (!(Number.isInteger(count) && count >= 1 && count <= 1_000)) {
     throw new ControllerError("invalid_options", `shards must be a whole number from 1 to 1,000, got ${count}`);
@@ -80,6 +81,10 @@ export function createShards(client: KubeClient, options: ShardsOptions): Shards
   const listeners = new Set<(gained: (of: string) => boolean) => void>();
   // Shards held, being taken or being handed over.
   let taken = 0;
+  // When a free shard beyond the own share was first and last seen.
+  const leftToOthers = new Map<number, { readonly sinceMs: number; readonly seenMs: number }>();
+  // Taken beyond the own share: not to be handed over before those that died are known to be dead.
+  const keptUntilMs = new Map<number, number>();
 
   const electors: LeaderElector[] = Array.from({ length: count }, (_, shard) =>
     createLeaderElector(client, {
@@ -94,12 +99,25 @@ export function createShards(client: KubeClient, options: ShardsOptions): Shards
       logger: options.logger ?? silentLogger,
       ...(instruments === undefined ? {} : { instruments }),
       permit() {
-        if (taken >= quota()) return undefined;
+        if (taken >= quota()) {
+          if (!liesThere(shard)) return undefined;
+          keptUntilMs.set(shard, clock.monotonic() + leaseDurationMs);
+        }
         taken += 1;
         return { [Symbol.dispose]: () => void (taken -= 1) };
       },
     }),
   );
+
+  /** This shard was left to others, and they have had time enough to take it. */
+  function liesThere(shard: number): boolean {
+    const nowMs = clock.monotonic();
+    const before = leftToOthers.get(shard);
+    const isSame = before !== undefined && nowMs - before.seenMs < 2 * retryPeriodMs;
+    const sinceMs = isSame ? before.sinceMs : nowMs;
+    leftToOthers.set(shard, { sinceMs, seenMs: nowMs });
+    return nowMs - sinceMs >= 2 * retryPeriodMs;
+  }
 
   function quota(): number {
     const rank = members.indexOf(identity);
@@ -140,7 +158,10 @@ export function createShards(client: KubeClient, options: ShardsOptions): Shards
 
   /** Hands over what is more than the share. */
   function yieldSurplus(): void {
-    const settled = [...tenures.keys()].filter((shard) => campaigns.get(shard)?.signal.aborted === false);
+    const nowMs = clock.monotonic();
+    const settled = [...tenures.keys()].filter(
+      (shard) => campaigns.get(shard)?.signal.aborted === false && (keptUntilMs.get(shard) ?? 0) <= nowMs,
+    );
     const surplus = Math.max(0, settled.length - quota());
     for (const shard of settled.sort((a, b) => b - a).slice(0, surplus)) {
       logger.info("handing a shard over", { shard });

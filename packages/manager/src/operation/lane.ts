@@ -203,6 +203,7 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
         options.count(outcome, about);
         context.logger.info("An operation ended", {
           operation,
+          startedAtMs,
           outcome,
           durationSeconds: Math.max(0, nowMs - startedAtMs) / 1000,
         });

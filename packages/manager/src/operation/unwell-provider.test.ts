@@ -131,7 +131,7 @@ const widows: readonly Widow[] = [
 ];
 
 function stored(world: World, resource: string): Watched | undefined {
-  return world.api.store.get(`${resource}.infra.virtrigaud.io`, namespace, "it") as never;
+  return world.api.store.get(`${resource}.infra.virtrigaud.io`, namespace, "it");
 }
 
 describe("an operation whose machine is gone while its provider is unwell", () => {

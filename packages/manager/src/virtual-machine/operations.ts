@@ -280,7 +280,7 @@ export function createOperations(options: OperationsOptions): Operations {
       contexts.with(result, () => {
         if (ended === "Revert") countRevert(manager.instruments, type, outcome);
         else countOperation(manager.instruments, { operation: ended, type, provider: name, outcome, durationSeconds });
-        context.logger.info("An operation ended", { operation: ended, outcome, durationSeconds });
+        context.logger.info("An operation ended", { operation: ended, startedAtMs, outcome, durationSeconds });
         if (error === undefined) return;
         countError(manager, error);
         const note = traceNote(result);
