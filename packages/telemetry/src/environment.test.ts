@@ -13,9 +13,41 @@ describe("readEnvironment", () => {
       traces: undefined,
       metrics: undefined,
       spanQueue: { maxQueueSize: 2048, maxBatchSize: 512, delayMs: 5000, exportTimeoutMs: 30_000 },
+      spanLimits: {
+        attributeValueLengthLimit: Infinity,
+        attributeCountLimit: 128,
+        eventCountLimit: 128,
+        linkCountLimit: 128,
+        attributePerEventCountLimit: 128,
+        attributePerLinkCountLimit: 128,
+      },
       metricExport: { intervalMs: 60_000, timeoutMs: 30_000 },
       exemplarFilter: "trace_based",
     });
+  });
+
+  it("limits spans as it is told, those for spans before those for all", () => {
+    const env = {
+      OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: "100",
+      OTEL_ATTRIBUTE_COUNT_LIMIT: "20",
+      OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT: "30",
+      OTEL_SPAN_EVENT_COUNT_LIMIT: "0",
+      OTEL_SPAN_LINK_COUNT_LIMIT: "1.5",
+      OTEL_LINK_ATTRIBUTE_COUNT_LIMIT: "-1",
+    };
+    const { spanLimits, problems } = readEnvironment(env);
+    expect(spanLimits).toEqual({
+      attributeValueLengthLimit: 100,
+      attributeCountLimit: 30,
+      eventCountLimit: 0,
+      linkCountLimit: 128,
+      attributePerEventCountLimit: 20,
+      attributePerLinkCountLimit: 20,
+    });
+    expect(problems).toEqual([
+      { variable: "OTEL_SPAN_LINK_COUNT_LIMIT", value: "1.5", remedy: "use a whole number from 0 on" },
+      { variable: "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", value: "-1", remedy: "use a whole number from 0 on" },
+    ]);
   });
 
   const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" };

@@ -1,3 +1,4 @@
+import type { SpanLimits } from "@opentelemetry/sdk-trace";
 import { TelemetryError } from "./error.ts";
 
 /** Where and how one signal is sent. */
@@ -36,6 +37,8 @@ export interface Environment {
     readonly delayMs: number;
     readonly exportTimeoutMs: number;
   };
+  /** In the official SDK's names. */
+  readonly spanLimits: Readonly<Required<SpanLimits>>;
   readonly metricExport: { readonly intervalMs: number; readonly timeoutMs: number };
   readonly exemplarFilter: (typeof exemplarFilters)[number];
 }
@@ -82,6 +85,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
       delayMs: reader.number("OTEL_BSP_SCHEDULE_DELAY", 5000, 0),
       exportTimeoutMs: reader.number("OTEL_BSP_EXPORT_TIMEOUT", 30_000, 1),
     },
+    spanLimits: readSpanLimits(reader),
     // An export that may outlast the interval would be refused by the reader.
     metricExport: {
       intervalMs,
@@ -95,6 +99,20 @@ function readSampler(reader: Variables): Environment["sampler"] {
   const name = reader.choice("OTEL_TRACES_SAMPLER", samplerNames) ?? "parentbased_always_on";
   const ratio = name.endsWith("traceidratio") ? reader.number("OTEL_TRACES_SAMPLER_ARG", 1, 0, 1) : 1;
   return { name, ratio };
+}
+
+/** Those for spans go before those for attributes of any signal. */
+function readSpanLimits(reader: Variables): Environment["spanLimits"] {
+  const length = reader.limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", Infinity, 1);
+  const count = reader.limit("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, 0);
+  return {
+    attributeValueLengthLimit: reader.limit("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", length, 1),
+    attributeCountLimit: reader.limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", count, 0),
+    eventCountLimit: reader.limit("OTEL_SPAN_EVENT_COUNT_LIMIT", 128, 0),
+    linkCountLimit: reader.limit("OTEL_SPAN_LINK_COUNT_LIMIT", 128, 0),
+    attributePerEventCountLimit: reader.limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", count, 0),
+    attributePerLinkCountLimit: reader.limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", count, 0),
+  };
 }
 
 function readTarget(reader: Variables, signal: "TRACES" | "METRICS"): OtlpTarget | undefined {
@@ -164,6 +182,15 @@ function createVariables(env: NodeJS.ProcessEnv, problems: EnvironmentProblem[])
       const number = Number(value);
       if (number >= min && number <= max) return number;
       ignore(name, `use a number from ${min} to ${max}`, value);
+      return fallback;
+    },
+
+    limit(name: string, fallback: number, min: number): number {
+      const value = text(name);
+      if (value === undefined) return fallback;
+      const number = Number(value);
+      if (Number.isInteger(number) && number >= min) return number;
+      ignore(name, `use a whole number from ${min} on`, value);
       return fallback;
     },
 

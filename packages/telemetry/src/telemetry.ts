@@ -262,9 +262,10 @@ async function startTracing({ environment, resource, logger, stack, shutdownTime
     return { tracerProvider: new ProxyTracerProvider(), flush: nothing, shutdown: nothing };
   }
   const sampler = createSampler(environment.sampler);
+  const { spanLimits } = environment;
   if (environment.traces === undefined) {
     // Spans are made all the same: their ids go into logs and to the processes that are called.
-    const tracerProvider = createTracerProvider({ resource, sampler });
+    const tracerProvider = createTracerProvider({ resource, sampler, spanLimits });
     return { tracerProvider, flush: () => tracerProvider.forceFlush(), shutdown: () => tracerProvider.shutdown() };
   }
   const queue = createSpanQueue(await loadSpanExporter(environment.traces), {
@@ -277,7 +278,7 @@ async function startTracing({ environment, resource, logger, stack, shutdownTime
     onExport: createExportReporter("traces", stack, logger),
     onDropped: (count, cause) => stack.almanac_spans_dropped_total.add(count, { cause }),
   });
-  const tracerProvider = createTracerProvider({ resource, sampler, spanProcessors: [queue] });
+  const tracerProvider = createTracerProvider({ resource, sampler, spanLimits, spanProcessors: [queue] });
   return { tracerProvider, flush: () => tracerProvider.forceFlush(), shutdown: () => tracerProvider.shutdown() };
 }
 
