@@ -3,10 +3,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { createMeterProvider } from "@almanac/metrics";
-import { createOtlpMetricExporter } from "@almanac/telemetry";
+import { createOtlpMetricExporter, createTracerProvider } from "@almanac/telemetry";
 import { ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
-import { TracerProvider } from "@opentelemetry/sdk-trace";
 
 // In place of a Collector: prints what it is sent.
 const collector = createServer((request, response) => {
@@ -22,7 +21,7 @@ const exporter = createOtlpMetricExporter({ protocol: "http/json", url });
 const meterProvider = createMeterProvider({ readers: [new PeriodicExportingMetricReader({ exporter })] });
 const duration = meterProvider.getMeter("shop").createHistogram("shop.order.duration", { unit: "s" });
 
-const span = new TracerProvider().getTracer("shop").startSpan("order");
+const span = createTracerProvider().getTracer("shop").startSpan("order");
 duration.record(0.3, { outcome: "paid" }, trace.setSpan(ROOT_CONTEXT, span));
 span.end();
 
