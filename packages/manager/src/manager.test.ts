@@ -7,14 +7,13 @@ import type { SpanProcessor } from "@opentelemetry/sdk-trace";
 import { createProviderClient } from "@almanac/provider";
 import type { JournalLine } from "@almanac/provider-mock";
 import { createNoopTelemetry } from "@almanac/telemetry";
-import { createTestPki, writeTestCertificate } from "@almanac/testkit";
+import { createTestPki, createVirtualClock, writeTestCertificate } from "@almanac/testkit";
 import { aroundEach, describe, expect, it } from "vitest";
 import type { VirtualMachine } from "./api/virtual-machine.ts";
 import { startManager } from "./manager.ts";
 import {
   clientOf,
   closedAddress,
-  withOwnWorlds,
   condition,
   createWorld,
   effects,
@@ -24,9 +23,22 @@ import {
   startProxy,
   until,
   untilReady,
+  withOwnWorlds,
 } from "./world.test.helper.ts";
 
 aroundEach(withOwnWorlds);
+
+/** Time that stands still, and a question that lets it pass until the answer is yes. */
+function createTime() {
+  const clock = createVirtualClock();
+  const inTime = (what: string, ask: () => unknown): Promise<unknown> =>
+    until(what, async () => {
+      if (await ask()) return true;
+      await clock.advance(2_500);
+      return false;
+    });
+  return { clock, inTime };
+}
 
 describe.concurrent("startManager", () => {
   it("makes a machine over mutual TLS, powers it on and finds its address", async () => {
@@ -242,38 +254,40 @@ describe.concurrent("startManager", () => {
 
   it("opens the circuit breaker of a provider that is not well, and closes it when it is", async () => {
     const world = await createWorld();
+    const { clock, inTime } = createTime();
     const mock = await world.startMock("lab");
-    await world.startManager({ circuitBreaker: { failureThreshold: 3, openMs: 1_500, halfOpenCalls: 1 } });
-    await world.addProvider("lab", { healthCheck: { interval: "50ms", timeout: "1s", failureThreshold: 2 } });
-    await until("healthy", () => world.provider("lab")?.status?.healthy);
+    await world.startManager({ clock, circuitBreaker: { failureThreshold: 3, openMs: 60_000, halfOpenCalls: 1 } });
+    await world.addProvider("lab", { healthCheck: { interval: "10s", timeout: "5s", failureThreshold: 2 } });
+    await inTime("healthy", () => world.provider("lab")?.status?.healthy);
     expect(await world.samples("virtrigaud_circuit_breaker_state")).toEqual({});
     mock.hypervisor.setOutage(true);
-    await until("open", async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] === 2);
+    await inTime("open", async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] === 2);
     expect(world.provider("lab")?.status?.healthy).toBe(false);
     expect((await world.samples("virtrigaud_circuit_breaker_failures_total"))["mock lab"]).toBe(3);
     expect((await world.samples("virtrigaud_errors_total"))["HypervisorError manager"]).toBe(3);
     await until("refused", () => condition(world.provider("lab"), "Ready")?.reason === "CircuitOpen");
     mock.hypervisor.setOutage(false);
-    await until(
+    await inTime(
       "closed",
       async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] === undefined,
     );
-    await until("healthy again", () => isReady(world.provider("lab")));
+    await inTime("healthy again", () => isReady(world.provider("lab")));
   });
 
   it("sends nothing, and counts and says nothing more, while a circuit is open", async () => {
     const world = await createWorld();
     const lines: LogLine[] = [];
     world.endpoints.set("default/lab", await closedAddress());
-    const breaker = { failureThreshold: 2, openMs: 1_200, halfOpenCalls: 1 };
+    const { clock, inTime } = createTime();
     await world.startManager({
-      circuitBreaker: breaker,
+      clock,
+      circuitBreaker: { failureThreshold: 2, openMs: 60_000, halfOpenCalls: 1 },
       startGraceMs: 0,
       telemetry: { ...world.telemetry, logger: loggerInto(lines) },
     });
-    await world.addProvider("lab", { healthCheck: { interval: "200ms", timeout: "1s" } });
+    await world.addProvider("lab", { healthCheck: { interval: "10s", timeout: "1s" } });
     const state = async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] ?? 0;
-    await until("open", async () => (await state()) === 2);
+    await inTime("open", async () => (await state()) === 2);
     await until("said", () => condition(world.provider("lab"), "Ready")?.reason === "CircuitOpen");
     const said = condition(world.provider("lab"), "Ready")?.message;
     expect(said).toMatch(/circuit breaker is open.*nothing listens at/);
@@ -282,13 +296,14 @@ describe.concurrent("startManager", () => {
     const counted = { "ConnectionFailed manager": 2 };
     expect(await world.samples("virtrigaud_errors_total")).toEqual(counted);
     const logsBefore = lines.length;
-    await wait(600);
+    await clock.advance(40_000);
+    await wait(50);
     expect(await state()).toBe(2);
     expect(await world.samples("virtrigaud_errors_total")).toEqual(counted);
     expect(world.provider("lab")?.metadata.resourceVersion).toBe(version);
     expect(lines.slice(logsBefore).filter(({ level }) => level !== "debug")).toEqual([]);
-    await until("half-open", async () => (await state()) === 1);
-    await until("open again", async () => (await state()) === 2);
+    await inTime("half-open", async () => (await state()) === 1);
+    await inTime("open again", async () => (await state()) === 2);
     expect(await world.samples("virtrigaud_errors_total")).toEqual({ "ConnectionFailed manager": 3 });
     expect((await world.samples("virtrigaud_circuit_breaker_failures_total"))["mock lab"]).toBe(3);
     // Of all that failed, the state was said when it became what it is.
@@ -321,15 +336,17 @@ describe.concurrent("startManager", () => {
   it("says that a Provider starts while it has no pod, and counts an error only when that takes too long", async () => {
     const world = await createWorld();
     world.endpoints.set("default/lab", await closedAddress());
-    const breaker = { failureThreshold: 3, openMs: 60_000 };
-    await world.startManager({ circuitBreaker: breaker, startGraceMs: 700 });
-    await world.addProvider("lab", { healthCheck: { interval: "50ms", timeout: "1s" } });
-    await until("starting", () => condition(world.provider("lab"), "Ready")?.reason === "RuntimeStarting");
+    const { clock, inTime } = createTime();
+    const circuitBreaker = { failureThreshold: 3, openMs: 600_000 };
+    await world.startManager({ clock, circuitBreaker, startGraceMs: 30_000 });
+    await world.addProvider("lab", { healthCheck: { interval: "10s", timeout: "1s" } });
+    await inTime("starting", () => condition(world.provider("lab"), "Ready")?.reason === "RuntimeStarting");
     expect(condition(world.provider("lab"), "Ready")?.message).toContain("the runtime is starting");
-    await wait(200);
+    await clock.advance(20_000);
+    await wait(50);
     expect(await world.samples("virtrigaud_errors_total")).toEqual({});
     expect(eventsOf(world, "lab").filter(({ type }) => type !== "Normal")).toEqual([]);
-    await until("open", async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] === 2);
+    await inTime("open", async () => (await world.samples("virtrigaud_circuit_breaker_state"))["mock lab"] === 2);
     expect(await world.samples("virtrigaud_errors_total")).toEqual({ "ConnectionFailed manager": 3 });
     await until("said", () =>
       ["ConnectionFailed", "CircuitOpen"].every((reason) =>
@@ -344,17 +361,19 @@ describe.concurrent("startManager", () => {
       { status: { replicas: 1, readyReplicas: 1, availableReplicas: 1 } },
       { type: "merge", subresource: "status" },
     );
-    await until("healthy", () => isReady(world.provider("lab")));
+    await inTime("healthy", () => isReady(world.provider("lab")));
     expect(await world.samples("virtrigaud_circuit_breaker_state")).toEqual({});
   });
 
   it("repeats a check that fails at the interval, however short the pauses of a start", async () => {
     const world = await createWorld();
     world.endpoints.set("default/lab", await closedAddress());
-    await world.startManager({ startGraceMs: 0 });
+    const { clock, inTime } = createTime();
+    await world.startManager({ clock, startGraceMs: 0 });
     await world.addProvider("lab", { healthCheck: { interval: "1h", timeout: "1s" } });
-    await until("refused", () => condition(world.provider("lab"), "Ready")?.reason === "ConnectionFailed");
-    await wait(500);
+    await inTime("refused", () => condition(world.provider("lab"), "Ready")?.reason === "ConnectionFailed");
+    await clock.advance(3_500_000);
+    await wait(50);
     expect(await world.samples("virtrigaud_errors_total")).toEqual({ "ConnectionFailed manager": 1 });
     expect((await world.samples("virtrigaud_manager_reconcile_total"))["Provider error"]).toBeUndefined();
   });

@@ -7,19 +7,19 @@ import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 import { bearerToken, createKubeClient } from "@almanac/kube";
 import type { KubeObject } from "@almanac/kube";
 import type { Telemetry } from "@almanac/telemetry";
-import { afterEach, describe, expect, it } from "vitest";
+import { aroundEach, describe, expect, it } from "vitest";
 import {
-  closeWorlds,
   condition,
   createWorld,
   eventsOf,
   isCurrent,
   until,
   untilReady,
+  withOwnWorlds,
   type World,
 } from "./world.test.helper.ts";
 
-afterEach(closeWorlds);
+aroundEach(withOwnWorlds);
 
 interface Line {
   readonly process: string;
@@ -155,7 +155,7 @@ function expectTwoManagers(spans: readonly Line[], begun: readonly Line[], opera
 const methodOf = { Create: "CreateVM", Power: "PowerVM", Reconfigure: "ReconfigureVM", Delete: "DeleteVM" } as const;
 type Traced = keyof typeof methodOf;
 
-describe("an operation's trace", () => {
+describe.concurrent("an operation's trace", () => {
   it("goes from the watch event to the result, over a manager's restart, and holds nothing else", async () => {
     const world = await createWorld();
     const file = join(world.folder, "spans.jsonl");

@@ -6,13 +6,13 @@ import { createNoopTelemetry } from "@almanac/telemetry";
 import { aroundEach, describe, expect, it } from "vitest";
 import {
   atEnd,
-  withOwnWorlds,
   condition,
   createWorld,
   effects,
   isReady,
   until,
   untilReady,
+  withOwnWorlds,
   type World,
 } from "./world.test.helper.ts";
 

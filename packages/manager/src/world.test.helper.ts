@@ -8,6 +8,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { createApiServer, type ApiServer, type ApiServerOptions } from "@almanac/apiserver";
 import { virtrigaud } from "@almanac/catalog";
 import { bearerToken, createKubeClient, type KubeClient } from "@almanac/kube";
+import { systemClock, type Clock } from "@almanac/core";
 import {
   startMockProvider,
   type JournalLine,
@@ -20,6 +21,15 @@ import type { Provider } from "./api/provider.ts";
 import type { VirtualMachine } from "./api/virtual-machine.ts";
 import { startManager, type Manager, type ManagerOptions } from "./manager.ts";
 import { createResources, type Resources } from "./resources.ts";
+
+const hurry = 5;
+const beginMs = Date.now();
+/** Real time, five times as fast: pauses between tries are shorter, and nothing else is different. */
+export const hurriedClock: Clock = {
+  now: () => beginMs + (Date.now() - beginMs) * hurry,
+  monotonic: () => performance.now() * hurry,
+  setTimeout: (callback, delayMs, options) => systemClock.setTimeout(callback, delayMs / hurry, options),
+};
 
 type Close = () => Promise<unknown> | void;
 
@@ -188,7 +198,8 @@ export async function createWorld(
       return text === "" ? [] : text.split("\n").map((line) => JSON.parse(line) as JournalLine);
     },
     async samples(family) {
-      const page = await (await fetch(`${telemetry.metricsUrl}/metrics`)).text();
+      const headers = { "accept-encoding": "identity" };
+      const page = await (await fetch(`${telemetry.metricsUrl}/metrics`, { headers })).text();
       const found: Record<string, number> = {};
       for (const [, labels = "", value] of page.matchAll(new RegExp(`^${family}(?:\\{(.*)\\})? (\\S+)$`, "gm"))) {
         if (Number(value) === 0) continue;

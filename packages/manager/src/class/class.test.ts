@@ -1,6 +1,6 @@
 import { aroundEach, describe, expect, it } from "vitest";
 import type { VMClass } from "../api/vm-class.ts";
-import { withOwnWorlds, condition, createWorld, eventsOf, until, type World } from "../world.test.helper.ts";
+import { condition, createWorld, eventsOf, until, withOwnWorlds, type World } from "../world.test.helper.ts";
 import { classProblems } from "./validation.ts";
 
 aroundEach(withOwnWorlds);

@@ -4,13 +4,13 @@ import { createNoopTelemetry } from "@almanac/telemetry";
 import { aroundEach, describe, expect, it } from "vitest";
 import type { VMClone } from "../api/vm-clone.ts";
 import {
-  withOwnWorlds,
   condition,
   createWorld,
   effects,
   eventsOf,
   until,
   untilReady,
+  withOwnWorlds,
   type World,
 } from "../world.test.helper.ts";
 

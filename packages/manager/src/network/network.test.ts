@@ -1,6 +1,6 @@
 import { aroundEach, describe, expect, it } from "vitest";
 import type { VMNetworkAttachment } from "../api/vm-network-attachment.ts";
-import { withOwnWorlds, condition, createWorld, until, untilReady, type World } from "../world.test.helper.ts";
+import { condition, createWorld, until, untilReady, withOwnWorlds, type World } from "../world.test.helper.ts";
 import { networkProblems, servesType } from "./validation.ts";
 
 aroundEach(withOwnWorlds);

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { readCloneJournal } from "../clone/journal.ts";
-import { closeWorlds, condition, createWorld, effects, until, untilReady } from "../world.test.helper.ts";
+import { closeWorlds, condition, createWorld, effects, hurriedClock, until, untilReady } from "../world.test.helper.ts";
 import { readJournalText } from "./session.ts";
 
 afterEach(closeWorlds);
@@ -17,7 +17,7 @@ describe("all kinds together", () => {
       const world = await createWorld();
       await world.startMock("lab", { seed, delays: { taskMs: { min: 5, max: 60 } }, failures });
       // A breaker that opened would only make it slower.
-      const options = { circuitBreaker: { failureThreshold: 1_000 } };
+      const options = { clock: hurriedClock, circuitBreaker: { failureThreshold: 1_000 } };
       let manager = await world.startManager(options);
       await world.addProvider("lab");
       await world.resources.vmImages.create({

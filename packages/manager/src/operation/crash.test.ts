@@ -2,12 +2,12 @@ import { setTimeout as wait } from "node:timers/promises";
 import { aroundEach, describe, expect, it } from "vitest";
 import {
   clientOf,
-  withOwnWorlds,
   createWorld,
   effects,
   startProxy,
   until,
   untilReady,
+  withOwnWorlds,
   type World,
 } from "../world.test.helper.ts";
 

@@ -1,5 +1,5 @@
 import { aroundEach, describe, expect, it } from "vitest";
-import { withOwnWorlds, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
+import { createWorld, effects, until, untilReady, withOwnWorlds, type World } from "../world.test.helper.ts";
 
 aroundEach(withOwnWorlds);
 

@@ -1,6 +1,6 @@
 import { createFaultyClient } from "@almanac/kube";
 import { aroundEach, describe, expect, it } from "vitest";
-import { withOwnWorlds, createWorld, until, untilReady, type World } from "../world.test.helper.ts";
+import { createWorld, until, untilReady, withOwnWorlds, type World } from "../world.test.helper.ts";
 
 aroundEach(withOwnWorlds);
 

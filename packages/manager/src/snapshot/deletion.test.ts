@@ -1,6 +1,6 @@
 import { aroundEach, describe, expect, it } from "vitest";
 import type { VMSnapshot } from "../api/vm-snapshot.ts";
-import { withOwnWorlds, condition, createWorld, effects, until, untilReady, type World } from "../world.test.helper.ts";
+import { condition, createWorld, effects, until, untilReady, withOwnWorlds, type World } from "../world.test.helper.ts";
 
 aroundEach(withOwnWorlds);
 

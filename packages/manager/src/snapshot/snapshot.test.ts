@@ -4,13 +4,13 @@ import { createProviderClient } from "@almanac/provider";
 import { aroundEach, describe, expect, it } from "vitest";
 import type { VMSnapshot } from "../api/vm-snapshot.ts";
 import {
-  withOwnWorlds,
   condition,
   createWorld,
   effects,
   eventsOf,
   until,
   untilReady,
+  withOwnWorlds,
   type World,
 } from "../world.test.helper.ts";
 

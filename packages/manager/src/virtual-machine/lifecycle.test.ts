@@ -3,13 +3,13 @@ import type { MockProvider } from "@almanac/provider-mock";
 import { createNoopTelemetry } from "@almanac/telemetry";
 import { aroundEach, describe, expect, it } from "vitest";
 import {
-  withOwnWorlds,
   condition,
   createWorld,
   effects,
   isCurrent,
   until,
   untilReady,
+  withOwnWorlds,
   type World,
 } from "../world.test.helper.ts";
 

@@ -10,11 +10,11 @@ const machines = Array.from({ length: 600 }, (_, number) => machine(`uid-${numbe
 
 describe("createLooks", () => {
   it("spreads machines that it does not know evenly over the interval, and asks for none of them at once", () => {
-    const looks = createLooks({ intervalMs, clock: createVirtualClock() });
+    const looks = createLooks(createVirtualClock());
     expect(machines.some((vm) => looks.isDue(vm))).toBe(false);
     const tenths = Array.from({ length: 10 }, () => 0);
     for (const vm of machines) {
-      const inMs = looks.plan(vm, false);
+      const inMs = looks.plan(vm, { looked: false, everyMs: intervalMs });
       expect(inMs).toBeGreaterThan(0);
       expect(inMs).toBeLessThanOrEqual(intervalMs);
       const tenth = Math.min(9, Math.floor((inMs / intervalMs) * 10));
@@ -25,42 +25,49 @@ describe("createLooks", () => {
 
   it("gives every machine its turn once per interval, and the same turn in another process", async () => {
     const clock = createVirtualClock();
-    const [one, other] = [createLooks({ intervalMs, clock }), createLooks({ intervalMs, clock })];
+    const [one, other] = [createLooks(clock), createLooks(clock)];
     const [vm] = machines as [VirtualMachine];
-    const inMs = one.plan(vm, false);
+    const inMs = one.plan(vm, { looked: false, everyMs: intervalMs });
     await clock.advance(inMs - 1);
     expect(one.isDue(vm)).toBe(false);
     await clock.advance(1);
     expect(one.isDue(vm)).toBe(true);
-    expect(one.lastMs(vm)).toBe(Number.NEGATIVE_INFINITY);
-    expect(one.plan(vm, true)).toBeCloseTo(intervalMs);
-    expect(one.lastMs(vm)).toBe(clock.monotonic());
+    expect(one.plan(vm, { looked: true, everyMs: intervalMs })).toBeCloseTo(intervalMs);
     expect(one.isDue(vm)).toBe(false);
     await clock.advance(20_000);
-    expect(other.plan(vm, false)).toBeCloseTo(intervalMs - 20_000);
+    expect(other.plan(vm, { looked: false, everyMs: intervalMs })).toBeCloseTo(intervalMs - 20_000);
   });
 
   it("keeps what is planned, and moves it by a look of between half and one and a half intervals", async () => {
     const clock = createVirtualClock();
-    const looks = createLooks({ intervalMs, clock });
+    const looks = createLooks(clock);
     for (const vm of machines) {
-      const first = looks.plan(vm, false);
+      const first = looks.plan(vm, { looked: false, everyMs: intervalMs });
       await clock.advance(7);
-      expect(looks.plan(vm, false)).toBeCloseTo(first <= 7 ? first - 7 + intervalMs : first - 7);
-      const next = looks.plan(vm, true);
+      expect(looks.plan(vm, { looked: false, everyMs: intervalMs })).toBeCloseTo(first <= 7 ? first - 7 + intervalMs : first - 7);
+      const next = looks.plan(vm, { looked: true, everyMs: intervalMs });
       expect(next).toBeGreaterThan(intervalMs / 2);
       expect(next).toBeLessThanOrEqual(1.5 * intervalMs);
     }
   });
 
-  it("knows nothing of another machine of that name, or of one that is gone", () => {
-    const looks = createLooks({ intervalMs, clock: createVirtualClock() });
+  it("brings a turn that is far away near when it comes more often again", () => {
+    const looks = createLooks(createVirtualClock());
+    for (const vm of machines) {
+      looks.plan(vm, { looked: true, everyMs: 10 * intervalMs });
+      expect(looks.plan(vm, { looked: false, everyMs: intervalMs })).toBeLessThanOrEqual(1.5 * intervalMs);
+    }
+  });
+
+  it("knows nothing of another machine of that name, or of one that is gone", async () => {
+    const clock = createVirtualClock();
+    const looks = createLooks(clock);
     const vm = machine("old");
-    looks.plan(vm, true);
     const successor = { metadata: { ...vm.metadata, uid: "new" } } as VirtualMachine;
-    expect(looks.lastMs(successor)).toBe(Number.NEGATIVE_INFINITY);
-    expect(looks.lastMs(vm)).toBe(0);
+    looks.plan(vm, { looked: true, everyMs: intervalMs });
+    await clock.advance(2 * intervalMs);
+    expect([looks.isDue(vm), looks.isDue(successor)]).toEqual([true, false]);
     looks.forget("default", "vm-old");
-    expect(looks.lastMs(vm)).toBe(Number.NEGATIVE_INFINITY);
+    expect(looks.isDue(vm)).toBe(false);
   });
 });
