@@ -59,6 +59,9 @@ export async function kubectlChecks(report: Report, info: UpJson, folder: string
     must0(["apply", "--server-side", "--force-conflicts", "-f", file]);
     const { status, stderr } = kubectl(["diff", "--server-side", "--force-conflicts", "-f", file]);
     must(status === 0, `diff exit code ${status}: ${stderr}`);
+    const changed = kubectl(["diff", "-f", "-"], machine.replace('"On"', '"Off"'));
+    must(changed.status === 1, `diff of a change: exit code ${changed.status}: ${changed.stderr}`);
+    must(/^\+\s+powerState: "?Off"?$/m.test(changed.stdout), changed.stdout);
   });
   await report.check("kubectl patch in all three forms", () => {
     must0(["patch", "vm", "by-hand", "--type=merge", "-p", '{"metadata":{"labels":{"a":"1"}}}']);
@@ -99,6 +102,27 @@ export async function kubectlChecks(report: Report, info: UpJson, folder: string
   await report.check("kubectl delete waits for the finalizer and the machine is gone", () => {
     must0(["delete", "vm", "by-hand", "--timeout=60s"]);
     must(kubectl(["get", "vm", "by-hand"]).stderr.includes("NotFound"), "still there");
+  });
+  await report.check("kubectl delete --cascade in all three forms", () => {
+    for (const cascade of ["background", "foreground", "orphan"]) {
+      const [owner, owned] = [`${cascade}-owner`, `${cascade}-owned`];
+      must0(["create", "configmap", owner]);
+      const uid = must0(["get", "configmap", owner, "-o", "jsonpath={.metadata.uid}"]);
+      const reference = { apiVersion: "v1", kind: "ConfigMap", name: owner, uid, blockOwnerDeletion: true };
+      const metadata = { name: owned, namespace: "default", ownerReferences: [reference] };
+      must0(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata }));
+      must0(["delete", "configmap", owner, `--cascade=${cascade}`, "--timeout=30s"]);
+      must(kubectl(["get", "configmap", owner]).stderr.includes("NotFound"), `${owner} is still there`);
+      if (cascade === "orphan") {
+        const left = must0(["get", "configmap", owned, "-o", "jsonpath={.metadata.ownerReferences}"]);
+        must(left === "", `${owned} still names its owner: ${left}`);
+        must0(["delete", "configmap", owned]);
+      } else if (cascade === "foreground") {
+        must(kubectl(["get", "configmap", owned]).stderr.includes("NotFound"), `${owned} outlived its owner`);
+      } else {
+        must0(["wait", `configmap/${owned}`, "--for=delete", "--timeout=30s"]);
+      }
+    }
   });
   watch.kill("SIGTERM");
 }
