@@ -2,6 +2,7 @@
  * What went wrong with a peer. Codes are API, messages are not.
  *
  * - `missing`: the binary is not in the cache; run the set-up.
+ * - `wrong`: the binary in the cache cannot be run or is another version; the message names the remedy.
  * - `prerequisite`: a tool the set-up needs is absent or too old; the message names the remedy.
  * - `build_failed`: a build or unpack step failed; the message ends with the last lines of its output.
  * - `invalid_options`: the caller's options contradict each other.
@@ -10,7 +11,7 @@
  * - `aborted`: the caller's signal fired.
  */
 export type PeerErrorCode =
-  "missing" | "prerequisite" | "build_failed" | "invalid_options" | "exited" | "not_ready" | "aborted";
+  "missing" | "wrong" | "prerequisite" | "build_failed" | "invalid_options" | "exited" | "not_ready" | "aborted";
 
 /** The one error class of this folder. */
 export class PeerError extends Error {

@@ -1,6 +1,7 @@
 /**
  * Builds the real peers that are missing from the cache: `node e2e/peers/setup.ts --help`.
  */
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { cacheRoot } from "./cache.ts";
 import { PeerError } from "./errors.ts";
@@ -8,6 +9,7 @@ import { providePeer } from "./provide.ts";
 import type { Provided } from "./provide.ts";
 import { recipes } from "./recipes.ts";
 import type { BinaryName, Recipe } from "./recipes.ts";
+import { checkVersion } from "./versions.ts";
 
 const heartbeatMs = 15_000;
 const buildsAtOnce = 2;
@@ -15,13 +17,13 @@ const buildsAtOnce = 2;
 const usage = `Usage: node e2e/peers/setup.ts [--only NAME,…] [--json] [--help]
 
 Builds the real peers of the end-to-end scenarios into $ALMANAC_PEERS_CACHE
-(default ~/.cache/almanac/peers). What is there and up to date is left alone.
+(default ~/.cache/almanac/peers). What is there and up to date is left alone, but asked for its version.
 
   --only NAME,…  some of them: ${recipes.map(({ name }) => name).join(", ")}
   --json         a report on standard output; progress goes to standard error
   --help         this text
 
-Exit code: 0 all are there, 1 one could not be built, 2 usage.
+Exit code: 0 all are there, 1 one could not be built or is wrong, 2 usage.
 `;
 
 interface Outcome {
@@ -99,6 +101,7 @@ async function provide(
       },
     });
     const { status, folder, record } = provided;
+    for (const binary of recipe.binaries) checkVersion(binary, join(folder, binary));
     const size = Object.entries(record.bytes).map(([binary, bytes]) => `${binary} ${Math.round(bytes / 1e6)} MB`);
     say(name, `${version} ${status === "built" ? `built in ${duration(elapsed())}` : "is there"}: ${size.join(", ")}`);
     return { name, version, status, seconds: elapsed(), folder, bytes: record.bytes };

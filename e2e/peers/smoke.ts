@@ -1,6 +1,7 @@
 /**
- * Proves that the built peers work together: `node e2e/peers/smoke.ts [--keep]`. Starts Jaeger, the Collector and Prometheus,
- * sends a span and metrics over OTLP/HTTP and finds them at the far ends. Exit code 0 or 1; ends everything it started.
+ * Proves that the built peers work together: `node -C source e2e/peers/smoke.ts [--keep]`. Asks each for its version; starts Jaeger, the
+ * Collector and Prometheus, sends a span and metrics over OTLP/HTTP and finds them at the far ends; starts etcd, kube-apiserver and
+ * kube-controller-manager and sees each do its part. Exit code 0 or 1; ends everything it started.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -9,10 +10,13 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { peerPath } from "./peer-path.ts";
 import type { PeerProcess } from "./process.ts";
+import { recipeOf, recipes } from "./recipes.ts";
 import { createSample } from "./smoke-sample.ts";
 import { startCollector } from "./start-collector.ts";
 import { startJaeger } from "./start-jaeger.ts";
+import { startKubernetes } from "./start-kubernetes.ts";
 import { startPrometheus } from "./start-prometheus.ts";
+import { checkVersion } from "./versions.ts";
 
 const deadlineMs = 20_000;
 const openMetrics = "application/openmetrics-text;version=1.0.0";
@@ -153,7 +157,55 @@ async function scenario(folder: string, running: PeerProcess[]): Promise<void> {
       return sample.traceId;
     }),
   );
-  await check("kubectl tells its version", () => run(peerPath("kubectl"), ["version", "--client"]));
+}
+
+/** Each of the three has a part that only it can do. */
+async function kubernetesScenario(folder: string): Promise<void> {
+  const begin = performance.now();
+  await using kubernetes = await startKubernetes({ folder: join(folder, "kubernetes"), signal });
+  console.log(`ok    etcd, kube-apiserver and controllers are ready (${Math.round(performance.now() - begin)} ms)`);
+  const kubectl = (...args: string[]): string =>
+    run(peerPath("kubectl"), [`--kubeconfig=${kubernetes.kubeconfig}`, ...args]);
+  const at = async (path: string, init: RequestInit = {}): Promise<string> => {
+    const headers = { authorization: `Bearer ${kubernetes.token}`, "content-type": "application/json" };
+    return (await request(`${kubernetes.url}${path}`, { ...init, headers })).text;
+  };
+  const maps = "/api/v1/namespaces/smoke/configmaps";
+  const create = async (path: string, body: object): Promise<{ metadata: { uid: string; resourceVersion: string } }> =>
+    JSON.parse(await at(path, { method: "POST", body: JSON.stringify(body) })) as never;
+
+  await check("the kube-apiserver is the one that was built", async () => {
+    const { gitVersion } = JSON.parse(await at("/version")) as { gitVersion: string };
+    must(gitVersion === `v${recipeOf("kube-apiserver").version}`, gitVersion);
+    return gitVersion;
+  });
+  await check("it keeps what kubectl writes", async () => {
+    kubectl("create", "namespace", "smoke");
+    kubectl("--namespace=smoke", "create", "configmap", "kept", "--from-literal=a=1");
+    return kubectl("--namespace=smoke", "get", "configmap", "kept", "--output=jsonpath={.data.a}");
+  });
+  await check("etcd has it, and is compacted when it is told to", async () => {
+    await kubernetes.compact();
+    return kubectl("--namespace=smoke", "get", "configmap", "kept", "--output=jsonpath={.data.a}");
+  });
+  await check("the controllers collect what nobody owns any more, and empty a namespace", async () => {
+    const { metadata } = await create(maps, { metadata: { name: "owner" } });
+    const owner = { apiVersion: "v1", kind: "ConfigMap", name: "owner", uid: metadata.uid };
+    await create(maps, { metadata: { name: "owned", ownerReferences: [owner] } });
+    await at(`${maps}/owner`, { method: "DELETE" });
+    const gone = (path: string): Promise<void> =>
+      eventually(async () => {
+        const said = await at(path).then(
+          () => "is there still",
+          (error: unknown) => String(error),
+        );
+        must(said.includes(" answered 404"), `${path} ${said}`);
+      });
+    await gone(`${maps}/owned`);
+    await at("/api/v1/namespaces/smoke", { method: "DELETE" });
+    await gone("/api/v1/namespaces/smoke");
+    return "";
+  });
 }
 
 /** Ends what runs, in reverse order, and says so: each must be gone, by its own pid. */
@@ -175,7 +227,13 @@ process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
 const folder = mkdtempSync(join(tmpdir(), "almanac-peers-"));
 const running: PeerProcess[] = [];
 try {
-  await scenario(folder, running);
+  await check("every peer is there, in the version that is wanted", () => {
+    const binaries = recipes.flatMap((recipe) => recipe.binaries);
+    for (const binary of binaries) checkVersion(binary, peerPath(binary));
+    return binaries.map((binary) => `${binary} ${recipeOf(binary).version}`).join(", ");
+  });
+  if (failures === 0) await scenario(folder, running);
+  if (failures === 0) await kubernetesScenario(folder);
 } catch (error) {
   failures += 1;
   console.log(`FAIL  ${error instanceof Error ? error.message : String(error)}`);
