@@ -441,6 +441,24 @@ describe("a controller's spans", () => {
     ]);
   });
 
+  it("are not kept by what waits for the next look", async () => {
+    const kept: unknown[] = [];
+    const controller = controllerWith({
+      reconcile: () => Promise.resolve(again(12_345)),
+      clock: {
+        ...clock,
+        setTimeout(callback, delayMs, options) {
+          if (delayMs === 12_345) kept.push(trace.getActiveSpan());
+          return clock.setTimeout(callback, delayMs, options);
+        },
+      },
+    });
+    await run(controller);
+    await create("a");
+    await eventually(() => kept.length === 1);
+    expect(kept).toEqual([undefined]);
+  });
+
   it("leave out what led to a periodic look", async () => {
     let looks = 0;
     const controller = controllerWith({ reconcile: () => Promise.resolve(looks++ === 0 ? again(1_000) : done()) });

@@ -1,5 +1,6 @@
 import {
   context as contexts,
+  ROOT_CONTEXT,
   type Context,
   type Link,
   type Span,
@@ -116,8 +117,8 @@ export interface Controller {
   readonly depth: number;
   /** Reconciles running now. */
   readonly working: number;
-  /** Reconciles `request` soon, as if its object had changed. Without effect while it does not run. */
-  enqueue(request: Request): void;
+  /** Reconciles `request` soon, as if its object had changed (priority `normal`, the default). Without effect while it does not run. */
+  enqueue(request: Request, options?: { readonly priority?: Priority }): void;
 }
 
 /**
@@ -295,7 +296,8 @@ export function createController<T extends KubeObject>(options: ControllerOption
       const durationSeconds = (clock.monotonic() - startedAt) / 1000;
       timer?.cancel();
       const outcome = outcomeOf(result);
-      const afterMs = schedule(target, request, result);
+      // A timer keeps the context it is made in: that of a machine at rest would keep the span of its last reconcile.
+      const afterMs = contexts.with(ROOT_CONTEXT, schedule, undefined, target, request, result);
       if (outcome === "success" || result.type === "terminal") lastTry.delete(id);
       else lastTry.set(id, span.spanContext());
       const error = "error" in result ? result.error : undefined;
@@ -419,9 +421,9 @@ export function createController<T extends KubeObject>(options: ControllerOption
     get working() {
       return queue?.working ?? 0;
     },
-    enqueue(request) {
+    enqueue(request, settings) {
       if (partition?.owns(request.namespace) !== false)
-        queue?.add({ namespace: request.namespace, name: request.name });
+        queue?.add({ namespace: request.namespace, name: request.name }, settings);
     },
   };
 }

@@ -180,7 +180,7 @@ export function createWorkQueue<K>(options: WorkQueueOptions<K>): WorkQueue<K> {
     known?.timer.cancel();
     const entry: Delayed = {
       dueAtMs,
-      priority: known?.priority === "normal" ? "normal" : priority,
+      priority,
       timer: clock.setTimeout(() => {
         delayed.delete(id);
         add(key, entry.priority);

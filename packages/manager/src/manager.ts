@@ -66,8 +66,8 @@ export interface ManagerOptions {
   /** The same of single kinds; it wins over `concurrency`. */
   readonly concurrencyByKind?: Partial<Readonly<Record<Kind, number>>>;
   /**
-   * How often a machine at rest is compared with its hypervisor, milliseconds: by itself, or with a hundred and more of one Provider by lists of
-   * all, which are up to a third of that old. Default: 60,000.
+   * How often a machine at rest is compared with its hypervisor, milliseconds: by itself, or with a hundred and more of one Provider by a list of
+   * all. Default: 60,000.
    */
   readonly describeIntervalMs?: number;
   /**
@@ -147,7 +147,8 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
   cleanup.defer(() => asking.abort(new Error("the manager has stopped")));
   const sightings = createSightings({
     informers,
-    freshMs: describeIntervalMs / 3,
+    intervalMs: describeIntervalMs,
+    isActive: () => isLeading(),
     clock,
     logger,
     signal: asking.signal,
@@ -184,6 +185,13 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
       if (type === "delete") pool.remove(providerKey(object));
     }),
   );
+  cleanup.use(
+    sightings.onFind((request, priority) => {
+      for (const controller of controllers) {
+        if (controller.kind === "VirtualMachine") controller.enqueue(request, { priority });
+      }
+    }),
+  );
   cleanup.use(observeQueues(manager, controllers));
   await recordBuild(manager, options.build);
 
@@ -191,6 +199,10 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
   const signal = options.signal === undefined ? stopping.signal : AbortSignal.any([options.signal, stopping.signal]);
   const { elector, shards } = share;
   const synced = Promise.withResolvers<void>();
+  let running = true;
+  function isLeading(): boolean {
+    return running && (elector?.leading ?? (shards === undefined || shards.held.length > 0));
+  }
   addHealthChecks(cleanup, manager, controllers);
 
   const run = runControllers({
@@ -202,7 +214,6 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     ...(elector === undefined ? {} : { leaderElection: elector }),
     ...(shards === undefined ? {} : { shards }),
   });
-  let running = true;
   const resourcesInUse = cleanup.move();
   const ended = run.finally(async () => {
     running = false;
@@ -225,7 +236,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
   }
   return {
     get leading() {
-      return running && (elector?.leading ?? (shards === undefined || shards.held.length > 0));
+      return isLeading();
     },
     get shards() {
       return running ? (shards?.held ?? []) : [];

@@ -25,6 +25,8 @@ async function createFleet(
   for (const name of machines) await world.addMachine(name);
   await until("all ready", () => machines.every((name) => isReady(world.machine(name))), 60_000);
   await until("counted", () => world.provider("lab")?.status?.connectedVMs === machines.length);
+  const usersOf = async () => (await world.resources.vmClasses.get({ namespace: "default", name: "small" })).status;
+  await until("users counted", async () => (await usersOf())?.usedByVMs === machines.length);
   // From here on nothing is due that these stories are not about.
   const spec = { healthCheck: { interval: "1h" } };
   const { metadata } = await world.resources.providers.patch(key, { spec }, { type: "merge" });

@@ -44,7 +44,9 @@ describe("createLooks", () => {
     for (const vm of machines) {
       const first = looks.plan(vm, { looked: false, everyMs: intervalMs });
       await clock.advance(7);
-      expect(looks.plan(vm, { looked: false, everyMs: intervalMs })).toBeCloseTo(first <= 7 ? first - 7 + intervalMs : first - 7);
+      expect(looks.plan(vm, { looked: false, everyMs: intervalMs })).toBeCloseTo(
+        first <= 7 ? first - 7 + intervalMs : first - 7,
+      );
       const next = looks.plan(vm, { looked: true, everyMs: intervalMs });
       expect(next).toBeGreaterThan(intervalMs / 2);
       expect(next).toBeLessThanOrEqual(1.5 * intervalMs);

@@ -2,10 +2,9 @@ import { shardOf } from "@almanac/controller";
 import type { Clock } from "@almanac/core";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 
-/** When this process last looked at a machine at rest, and when it is to look again, both on the monotonic clock. */
+/** When a machine at rest is to be looked at next, on the monotonic clock. */
 interface Look {
   readonly uid: string;
-  readonly lookedAtMs: number | undefined;
   readonly dueAtMs: number;
 }
 
@@ -17,17 +16,14 @@ interface Look {
 export interface Looks {
   /** The machine's turn has come. Never for one that this process has not planned a look at yet. */
   isDue(vm: VirtualMachine): boolean;
-  /** When this process last looked, on the monotonic clock; before everything if it never has. */
-  lastMs(vm: VirtualMachine): number;
-  /** Plans the next look, after one or without it. Returns the milliseconds until then. */
-  plan(vm: VirtualMachine, looked: boolean): number;
+  /** Plans the next look after one; without it, what is planned stays if it is soon enough. Returns the milliseconds until then. */
+  plan(vm: VirtualMachine, options: { readonly looked: boolean; readonly everyMs: number }): number;
   /** The machine is no more. */
   forget(namespace: string, name: string): void;
 }
 
 /** Memory grows with the machines that are at rest. */
-export function createLooks(options: { readonly intervalMs: number; readonly clock: Clock }): Looks {
-  const { intervalMs, clock } = options;
+export function createLooks(clock: Clock): Looks {
   const looks = new Map<string, Look>();
 
   function find({ metadata }: VirtualMachine): Look | undefined {
@@ -36,11 +32,11 @@ export function createLooks(options: { readonly intervalMs: number; readonly clo
   }
 
   /** Milliseconds to the first turn that is more than `afterMs` away. */
-  function turnIn(uid: string, afterMs: number): number {
+  function turnIn(uid: string, everyMs: number, afterMs: number): number {
     const parts = 1_000_000;
-    const own = (shardOf(uid, parts) / parts) * intervalMs;
-    const since = (clock.now() + afterMs - own) % intervalMs;
-    return afterMs + intervalMs - (since < 0 ? since + intervalMs : since);
+    const own = (shardOf(uid, parts) / parts) * everyMs;
+    const since = (clock.now() + afterMs - own) % everyMs;
+    return afterMs + everyMs - (since < 0 ? since + everyMs : since);
   }
 
   return {
@@ -48,19 +44,14 @@ export function createLooks(options: { readonly intervalMs: number; readonly clo
       const known = find(vm);
       return known !== undefined && clock.monotonic() >= known.dueAtMs;
     },
-    lastMs: (vm) => find(vm)?.lookedAtMs ?? Number.NEGATIVE_INFINITY,
-    plan(vm, looked) {
+    plan(vm, { looked, everyMs }) {
       const { namespace, name, uid } = vm.metadata;
       const nowMs = clock.monotonic();
-      const known = find(vm);
-      if (!looked && known !== undefined && known.dueAtMs > nowMs) return known.dueAtMs - nowMs;
+      const plannedInMs = (find(vm)?.dueAtMs ?? nowMs) - nowMs;
+      if (!looked && plannedInMs > 0 && plannedInMs <= 1.5 * everyMs) return plannedInMs;
       // Whoever was looked at just before their turn need not be looked at again in it.
-      const inMs = turnIn(uid, looked ? intervalMs / 2 : 0);
-      looks.set(`${namespace}/${name}`, {
-        uid,
-        lookedAtMs: looked ? nowMs : known?.lookedAtMs,
-        dueAtMs: nowMs + inMs,
-      });
+      const inMs = turnIn(uid, everyMs, looked ? everyMs / 2 : 0);
+      looks.set(`${namespace}/${name}`, { uid, dueAtMs: nowMs + inMs });
       return inMs;
     },
     forget: (namespace, name) => void looks.delete(`${namespace}/${name}`),

@@ -14,6 +14,7 @@ import { standingOf } from "../image/prepared.ts";
 import { pollDelay } from "../operation/pace.ts";
 import { forceDeleteAnnotation } from "../operation/session.ts";
 import { Throttled } from "../provider/pool.ts";
+import type { Cover } from "../provider/sightings.ts";
 import { isServing, supportedType } from "../provider/supported.ts";
 import { referenceKey } from "../resources.ts";
 import { desiredMachine } from "./desired.ts";
@@ -39,6 +40,10 @@ const mostSteps = 30;
 const conflictPauseMs = 50;
 /** For what a watch reports anyway. */
 const longPauseMs = 300_000;
+/** Machines that lists look after have a reconcile of their own so much more seldom: what a list tells nobody of, such as a console. */
+const coveredIntervals = 10;
+/** For the first list of a Provider's machines. */
+const listPauseMs = 250;
 /** A provider that loses every machine at once must not be asked for new ones without a pause. */
 const vanishedPauseMs = 2_000;
 /** Failures in a row before a machine at rest is said to be unreachable. */
@@ -51,7 +56,7 @@ class NotServing extends Error {}
 export function createMachineReconciler(
   manager: ManagerContext,
 ): (request: Request, context: ReconcileContext<VirtualMachine>) => Promise<Result> {
-  const looks = createLooks({ intervalMs: manager.describeIntervalMs, clock: manager.clock });
+  const looks = createLooks(manager.clock);
   return async (request, context) => {
     const vm = manager.informers.virtualMachines.get(request.namespace, request.name);
     if (vm === undefined) {
@@ -73,10 +78,6 @@ export function createMachineReconciler(
     }
   };
 }
-
-type Glance =
-  | { readonly type: "known"; readonly observed: Observed; readonly looked: boolean }
-  | { readonly type: "wait"; readonly afterMs: number };
 
 interface MachineReconcile {
   run(): Promise<Result>;
@@ -130,9 +131,11 @@ function createMachineReconcile(
     if (deleting && vm.metadata.annotations?.[forceDeleteAnnotation] === "true") return abandonMachine();
     const clone = cloneOf(vm, informers);
     if (clone !== undefined) return waitFor("Cloning", `VMClone ${clone.metadata.name} is making the machine`);
-    const glance = context.priority === "low" ? glanceAtRest() : undefined;
-    if (glance?.type === "wait") return again(glance.afterMs, { priority: "low" });
-    operations.observed = glance?.observed;
+    const atRest = context.priority === "low" ? observedAtRest(vm, session.journal) : undefined;
+    // Whether it is looked at now: what nobody asked for waits for its turn, and for the list that many wait for.
+    const cover = atRest === undefined ? "none" : coverOf(looks.isDue(vm));
+    if (cover === "asking" && looks.isDue(vm)) return again(listPauseMs, { priority: "low" });
+    operations.observed = cover === "covered" || !looks.isDue(vm) ? atRest : undefined;
     for (let steps = 0; steps < mostSteps; steps++) {
       const revert = revertWish(vm, session.journal, informers);
       session.journal = afterRevertWish(session.journal, revert);
@@ -148,8 +151,8 @@ function createMachineReconcile(
         observed: operations.observed,
         reconfiguresOnline: provider?.status?.reportedCapabilities?.supportsReconfigureOnline !== false,
       });
-      if (glance !== undefined && operations.observed === glance.observed) {
-        if (step.type === "rest") return settle(again(looks.plan(vm, glance.looked), { priority: "low" }));
+      if (atRest !== undefined && operations.observed === atRest) {
+        if (step.type === "rest") return settle(rest(cover === "covered", cover));
         // Whatever is to be done begins with a look of its own.
         operations.observed = undefined;
         continue;
@@ -206,31 +209,18 @@ function createMachineReconcile(
       case "wait":
         return settle(again(step.afterMs));
       case "rest":
-        return settle(again(looks.plan(vm, true), { priority: "low" }));
+        return settle(rest(true, coverOf(true)));
     }
   }
 
-  /**
-   * What is known of a machine at rest without asking for it: as long as it is not its turn, what its status says; then, what a list of all
-   * machines says. Undefined: it must be asked for.
-   */
-  function glanceAtRest(): Glance | undefined {
-    const atRest = observedAtRest(vm, session.journal);
-    if (atRest === undefined || provider === undefined) return undefined;
-    if (!looks.isDue(vm)) return { type: "known", observed: atRest, looked: false };
-    if (!isServing(provider)) return undefined;
-    const seen = manager.sightings.find(provider, pool.get(provider), {
-      id: session.journal.id ?? "",
-      sinceMs: looks.lastMs(vm),
-    });
-    switch (seen.type) {
-      case "seen":
-        return { type: "known", observed: { ...atRest, ...seen.sighting }, looked: true };
-      case "wait":
-        return seen;
-      case "unseen":
-        return undefined;
-    }
+  function coverOf(due: boolean): Cover {
+    if (provider === undefined || !isServing(provider)) return "none";
+    return manager.sightings.coverOf(provider, pool.get(provider), due);
+  }
+
+  function rest(looked: boolean, cover: Cover): Result {
+    const everyMs = manager.describeIntervalMs * (cover === "covered" ? coveredIntervals : 1);
+    return again(looks.plan(vm, { looked, everyMs }), { priority: "low" });
   }
 
   function wished(): Desired {
