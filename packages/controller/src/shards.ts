@@ -66,6 +66,8 @@ const groupLabel = "almanac.dev/shard-group";
 export function createShards(client: KubeClient, options: ShardsOptions): Shards {
   const { namespace, name, shards: count, clock = systemClock, random = Math.random, instruments } = options;
   const { leaseDurationMs = 10_000, renewDeadlineMs = 7_000, retryPeriodMs = 1_500 } = options;
+  // By then everybody else has looked at a shard once, at least.
+  const othersLookMs = retryPeriodMs * 1.25;
   const { drainMs = 5_000, abandonMs = 2_000, identity = `${hostname()}_${randomUUID()}` } = options;
   if (!(Number.isInteger(count) && count >= 1 && count <= 1_000)) {
     throw new ControllerError("invalid_options", `shards must be a whole number from 1 to 1,000, got ${count}`);
@@ -116,7 +118,7 @@ export function createShards(client: KubeClient, options: ShardsOptions): Shards
     const isSame = before !== undefined && nowMs - before.seenMs < 2 * retryPeriodMs;
     const sinceMs = isSame ? before.sinceMs : nowMs;
     leftToOthers.set(shard, { sinceMs, seenMs: nowMs });
-    return nowMs - sinceMs >= 2 * retryPeriodMs;
+    return nowMs - sinceMs >= othersLookMs;
   }
 
   function quota(): number {

@@ -11,6 +11,7 @@ import type { VMImage } from "./api/vm-image.ts";
 import type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
 import type { VMSnapshot } from "./api/vm-snapshot.ts";
 import type { Classified } from "./error.ts";
+import type { Released } from "./operation/released.ts";
 import type { ProviderPool } from "./provider/pool.ts";
 import type { Sightings } from "./provider/sightings.ts";
 import type { Deployment, Resources, Secret } from "./resources.ts";
@@ -42,6 +43,7 @@ export interface ManagerContext {
   readonly pool: ProviderPool;
   readonly sightings: Sightings;
   readonly events: EventRecorder;
+  readonly released: Released;
   readonly clock: Clock;
   readonly random: () => number;
   readonly describeIntervalMs: number;

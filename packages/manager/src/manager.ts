@@ -37,6 +37,7 @@ import { fieldManager } from "./provider/workload.ts";
 import { createResources, referenceKey } from "./resources.ts";
 import type { Resources, Secret } from "./resources.ts";
 import { journalAnnotation, traceAnnotation } from "./operation/session.ts";
+import { createReleased } from "./operation/released.ts";
 import { operationContext, operationLinks } from "./operation/trace.ts";
 import { readJournal } from "./virtual-machine/journal.ts";
 import { snapshotIndexers } from "./snapshot/siblings.ts";
@@ -162,6 +163,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     pool,
     sightings,
     events,
+    released: createReleased(),
     clock,
     random,
     describeIntervalMs,

@@ -121,7 +121,8 @@ describe.concurrent("an operation", () => {
     },
   );
 
-  it("that had its effect is known to be uncertain when only a provider that is away is asked again", async () => {
+  /** A machine is made, and both its manager and its provider are gone before anyone has heard of it; the next manager asks in vain. */
+  async function loseCreation(): Promise<{ readonly world: World; back(): Promise<void> }> {
     const world = await createWorld();
     const mock = await world.startMock("lab", { delays: { rpcMs: { min: 250, max: 250 } } });
     const proxy = await startProxy(Number(new URL(world.api.url).port));
@@ -136,17 +137,36 @@ describe.concurrent("an operation", () => {
     await until("made", () => effects(world, "lab").includes("CreateVM"));
     await doomed.stop();
     await mock.shutdown();
-
     await world.startManager();
     await until("failed", () => journal().includes('"failures"'));
+    return {
+      world,
+      async back() {
+        await world.startMock("lab", { port: Number(mock.address.split(":").at(-1)) });
+        const spec = { healthCheck: { interval: "200ms" } };
+        await world.resources.providers.patch({ namespace, name: "lab" }, { spec }, { type: "merge" });
+      },
+    };
+  }
+
+  it("that had its effect is undone with its object when only a provider that is away was asked again", async () => {
+    const { world, back } = await loseCreation();
     await world.resources.virtualMachines.delete({ namespace, name: "web" });
-    await world.startMock("lab", { port: Number(mock.address.split(":").at(-1)) });
-    await world.resources.providers.patch(
-      { namespace, name: "lab" },
-      { spec: { healthCheck: { interval: "200ms" } } },
-      { type: "merge" },
-    );
+    await back();
     await until("gone", () => world.machine("web") === undefined);
     expect(effects(world, "lab").filter((method) => method !== "PowerVM")).toEqual(["CreateVM", "DeleteVM"]);
+  });
+
+  it("that had its effect is corrected when another shape is wished before it is heard of", async () => {
+    const { world, back } = await loseCreation();
+    await world.resources.vmClasses.create({
+      metadata: { name: "large", namespace },
+      spec: { cpu: 4, memory: "8Gi" },
+    } as never);
+    const spec = { classRef: { name: "large" } };
+    await world.resources.virtualMachines.patch({ namespace, name: "web" }, { spec }, { type: "merge" });
+    await back();
+    await untilReady(world, "web");
+    expect(effects(world, "lab").filter((method) => method !== "PowerVM")).toEqual(["CreateVM", "ReconfigureVM"]);
   });
 });

@@ -58,7 +58,7 @@ export function createFramedReconciler<T extends Observable>(
 ): (request: Request, context: ReconcileContext<T>) => Promise<Result> {
   return async ({ namespace, name }, context) => {
     const object = informer.get(namespace, name);
-    if (object === undefined) return done();
+    if (object === undefined || manager.released.has(object.metadata.uid ?? "")) return done();
     const work = start(object, context);
     try {
       return await work.run();

@@ -59,7 +59,7 @@ const commitTries = 4;
 const unansweredPauseMs = 50;
 
 export function createSession<T extends Journalled, J>(
-  manager: Pick<ManagerContext, "telemetry" | "clock">,
+  manager: Pick<ManagerContext, "telemetry" | "clock" | "released">,
   resource: ResourceClient<T>,
   kind: SessionKind<T, J>,
   initial: T,
@@ -171,6 +171,8 @@ export function createSession<T extends Journalled, J>(
     },
     async commit({ release = false } = {}) {
       await patchMetadata(release);
+      // A server's answer to what deletes an object may bear the version of before: a cache takes no notice of it.
+      if (release && object.metadata.deletionTimestamp !== undefined) manager.released.add(object.metadata.uid ?? "");
       const due = waiting;
       waiting = [];
       for (const then of due) then();

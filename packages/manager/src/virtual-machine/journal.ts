@@ -45,6 +45,8 @@ export interface Journal {
   readonly failures?: Readonly<Partial<Record<Mutation, Failures>>>;
   /** A creation ended without an answer: a machine may exist whose id is not known. */
   readonly uncertain?: true;
+  /** Digest of the shape that it has then, when it can have only one. */
+  readonly uncertainShape?: string;
   /** The VMSnapshot that the machine was put back to, while the object names it. */
   readonly reverted?: Pick<RevertTarget, "uid" | "name">;
   /** A power-on whose first address has not been seen yet. */

@@ -70,6 +70,8 @@ interface OperationsOptions {
   readonly desired: () => Desired;
 }
 
+/** Digest of no shape: the machine has to be given the one that is wished. */
+const unknownShape = "unknown";
 const noUserData: UserData = { text: "", type: "cloud-init", metaData: "" };
 
 /** A task that runs longer has been forgotten by everybody. */
@@ -200,8 +202,10 @@ export function createOperations(options: OperationsOptions): Operations {
     const applied = attempt.digest === undefined ? {} : { applied: attempt.digest };
     switch (attempt.operation) {
       case "Create": {
-        const { uncertain: _known, ...known } = cleared;
-        keep({ ...known, ...applied, id: idOf() });
+        const { uncertain, uncertainShape, ...known } = cleared;
+        // It may be the machine that an earlier request asked for, in the shape of that time.
+        const isAsked = uncertain === undefined || uncertainShape === attempt.digest;
+        keep({ ...known, ...(isAsked ? applied : { applied: uncertainShape ?? unknownShape }), id: idOf() });
         break;
       }
       case "Reconfigure": {
@@ -244,14 +248,21 @@ export function createOperations(options: OperationsOptions): Operations {
   function fail(attempt: Attempt, thrown: unknown, wasSentBefore = false): void {
     const error = explained(attempt, classify(thrown));
     const now = { nowMs: clock.now(), generation: session.vm.metadata.generation };
-    const { attempt: _ended, ...rest } = session.journal;
+    const { attempt: _ended, uncertainShape, ...rest } = session.journal;
     const failures = {
       ...rest.failures,
       [attempt.operation]: nextFailure(rest.failures?.[attempt.operation], now, manager.random),
     };
     const unanswered =
       attempt.operation === "Create" && error.outcome === "error" && (wasSentBefore || !wasNeverSent(thrown));
-    keep({ ...rest, failures, ...(unanswered ? { uncertain: true } : {}) });
+    const isOnlyShape = rest.uncertain === undefined || uncertainShape === attempt.digest;
+    const shape = unanswered ? (isOnlyShape ? attempt.digest : undefined) : uncertainShape;
+    keep({
+      ...rest,
+      failures,
+      ...(unanswered ? { uncertain: true } : {}),
+      ...(shape === undefined ? {} : { uncertainShape: shape }),
+    });
     failed = { error, thrown };
     if (attempt.operation === "Reconfigure") {
       reconfigured = { condition: { status: "False", reason: error.reason, message: error.message }, at: undefined };

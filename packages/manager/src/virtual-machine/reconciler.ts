@@ -65,6 +65,7 @@ export function createMachineReconciler(
     }
     const deleting = vm.metadata.deletionTimestamp !== undefined;
     if (deleting && vm.metadata.finalizers?.includes(finalizer) !== true) return done();
+    if (manager.released.has(vm.metadata.uid)) return done();
     const reconcile = createMachineReconcile(manager, { vm, looks }, context);
     try {
       return await reconcile.run();

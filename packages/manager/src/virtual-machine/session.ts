@@ -22,7 +22,7 @@ const machineJournal: SessionKind<VirtualMachine, Journal> = {
 };
 
 export function createSession(
-  manager: Pick<ManagerContext, "resources" | "telemetry" | "clock">,
+  manager: Pick<ManagerContext, "resources" | "telemetry" | "clock" | "released">,
   object: VirtualMachine,
   context: ReconcileContext<VirtualMachine>,
 ): Session {
