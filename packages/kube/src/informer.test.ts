@@ -295,6 +295,18 @@ describe("Informer.observe", () => {
     expect(log).toEqual(["add a", "add b"]);
   });
 
+  it("copies fields of any name", async () => {
+    const { informer } = follow();
+    await informer.synced();
+    const written = put("a");
+    const labels = JSON.parse('{"__proto__":"text","constructor":"text"}') as Record<string, string>;
+    informer.observe({ ...written, metadata: { ...written.metadata, labels } });
+    const kept = informer.get(namespace, "a")?.metadata.labels;
+    expect(JSON.stringify(kept)).toBe(JSON.stringify(labels));
+    expect(Object.getPrototypeOf(kept)).toBe(Object.prototype);
+    expect(kept).not.toBe(labels);
+  });
+
   it("does not bring back an object whose deletion was already seen", async () => {
     const { informer, log } = follow();
     await informer.synced();

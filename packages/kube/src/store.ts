@@ -21,6 +21,21 @@ interface StoreOptions<T> {
 
 const namespaceIndex = "namespace";
 
+/** The objects of one value of an index. */
+interface Group {
+  readonly value: string;
+  readonly keys: Set<string>;
+}
+
+interface Index<T> {
+  readonly indexer: (object: T) => readonly string[];
+  readonly groups: Map<string, Group>;
+  /** What an object was indexed under: the indexer may answer differently for the same object later. */
+  readonly groupsOf: Map<string, readonly Group[]>;
+}
+
+const none: readonly Group[] = [];
+
 /** Has the index `namespace` built in. Throws `invalid_options` for an indexer of that name. */
 export function createStore<T extends KubeObject>(options: StoreOptions<T> = {}): Store<T> {
   if (options.indexers !== undefined && namespaceIndex in options.indexers) {
@@ -31,51 +46,56 @@ export function createStore<T extends KubeObject>(options: StoreOptions<T> = {})
     ...Object.entries(options.indexers ?? {}),
   ]);
   const objects = new Map<string, T>();
-  const indices = new Map<string, Map<string, Map<string, T>>>();
-  // What an object was indexed under: the indexer may answer differently for the same object later.
-  const indexedUnder = new Map<string, Map<string, readonly string[]>>();
-  for (const name of indexers.keys()) {
-    indices.set(name, new Map());
-    indexedUnder.set(name, new Map());
-  }
+  const indices = new Map<string, Index<T>>();
+  for (const [name, indexer] of indexers) indices.set(name, { indexer, groups: new Map(), groupsOf: new Map() });
 
   function unindex(key: string): void {
-    for (const [name, byKey] of indexedUnder) {
-      const index = indices.get(name)!;
-      for (const value of byKey.get(key) ?? []) {
-        const entries = index.get(value);
-        entries?.delete(key);
-        // An empty entry per value ever seen would grow for ever.
-        if (entries?.size === 0) index.delete(value);
-      }
-      byKey.delete(key);
+    for (const index of indices.values()) leave(index, key);
+  }
+
+  function leave({ groups, groupsOf }: Index<T>, key: string): void {
+    for (const group of groupsOf.get(key) ?? []) {
+      group.keys.delete(key);
+      // An empty entry per value ever seen would grow for ever.
+      if (group.keys.size === 0) groups.delete(group.value);
     }
+    groupsOf.delete(key);
   }
 
   function index(key: string, object: T): void {
-    for (const [name, indexer] of indexers) {
+    for (const [name, index] of indices) {
       let values: readonly string[];
       try {
-        values = [...new Set(indexer(object))];
+        values = index.indexer(object);
       } catch (error) {
+        leave(index, key);
         options.onIndexError?.(name, key, error);
         continue;
       }
-      if (values.length === 0) continue;
-      indexedUnder.get(name)!.set(key, values);
-      const byValue = indices.get(name)!;
-      for (const value of values) {
-        const entries = byValue.get(value) ?? new Map<string, T>();
-        byValue.set(value, entries.set(key, object));
-      }
+      const before = index.groupsOf.get(key) ?? none;
+      // Most changes are none to an index.
+      if (before.length === values.length && values.every((value, at) => before[at]?.value === value)) continue;
+      leave(index, key);
+      if (values.length > 0) index.groupsOf.set(key, join(index, key, values));
     }
+  }
+
+  function join({ groups }: Index<T>, key: string, values: readonly string[]): Group[] {
+    return [...new Set(values)].map((value) => {
+      let group = groups.get(value);
+      if (group === undefined) {
+        group = { value, keys: new Set() };
+        groups.set(value, group);
+      }
+      group.keys.add(key);
+      return group;
+    });
   }
 
   return {
     get: (key) => objects.get(key),
     set(key, object) {
       const old = objects.get(key);
-      if (old !== undefined) unindex(key);
       objects.set(key, object);
       index(key, object);
       return old;
@@ -90,10 +110,12 @@ export function createStore<T extends KubeObject>(options: StoreOptions<T> = {})
     keys: () => objects.keys(),
     values: () => objects.values(),
     byIndex(name, value) {
-      const byValue = indices.get(name);
-      if (byValue === undefined)
+      const index = indices.get(name);
+      if (index === undefined)
         throw new KubeError("invalid_options", `no index "${name}"; there are: ${[...indices.keys()].join(", ")}`);
-      return [...(byValue.get(value)?.values() ?? [])];
+      const keys = index.groups.get(value)?.keys;
+      // One that went is in no group any more.
+      return keys === undefined ? [] : Array.from(keys, (key) => objects.get(key)!);
     },
     get size() {
       return objects.size;

@@ -171,10 +171,16 @@ function baseUrl(server: string): URL {
 
 function responseTo(outgoing: http.ClientRequest, payload: Buffer | undefined): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {
-    outgoing.once("response", resolve);
+    let answered = false;
+    outgoing.once("response", (response) => {
+      answered = true;
+      resolve(response);
+    });
     outgoing.once("error", reject);
-    // A destroyed request whose socket was never assigned may only close.
-    outgoing.once("close", () => reject(new KubeError("unavailable", "the connection closed before an answer came")));
+    // A destroyed request whose socket was never assigned may only close. Every request closes in the end: an error for each would be dear.
+    outgoing.once("close", () => {
+      if (!answered) reject(new KubeError("unavailable", "the connection closed before an answer came"));
+    });
     outgoing.end(payload);
   });
 }
