@@ -59,6 +59,8 @@ describe("all kinds together", () => {
       }
       await world.resources.vmSnapshots.delete({ namespace, name: "a-2" });
       await world.resources.vmSnapshots.delete({ namespace, name: "b-2" });
+      // A clone that is deleted before it is done is not counted.
+      await until("c cloned", () => readCloneJournal(clone("c-copy")).done === true, 20_000);
       await world.resources.vmClones.delete({ namespace, name: "c-copy" });
       for (const name of machines) {
         await until("reverted", () => condition(world.machine(name), "Reverted")?.status === "True", 20_000);
