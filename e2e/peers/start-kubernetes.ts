@@ -8,6 +8,11 @@ import { loopback, withPorts } from "./ports.ts";
 import { startProcess } from "./process.ts";
 import type { PeerProcess, StartOptions } from "./process.ts";
 
+export interface KubernetesOptions extends StartOptions {
+  /** Of the API server; a free one by default. One that is to be killed needs a port that no outgoing connection takes meanwhile. */
+  readonly port?: number;
+}
+
 /** A kube-apiserver on an etcd of its own, with the controllers that collect garbage and empty namespaces. */
 export interface Kubernetes extends AsyncDisposable {
   /** HTTPS, on the loopback interface. */
@@ -21,6 +26,10 @@ export interface Kubernetes extends AsyncDisposable {
   /** File that holds address, trust and the token. */
   readonly kubeconfig: string;
   readonly apiserver: PeerProcess;
+  /** Of etcd, which keeps everything: `http://host:port`. */
+  readonly etcdUrl: string;
+  /** Kills the API server and starts it again at its port; resolves when it is ready. */
+  restartApiserver(): Promise<void>;
   /** Compacts etcd at its newest revision, and tells the API server. */
   compact(): Promise<void>;
 }
@@ -34,11 +43,13 @@ const compactRevisionKey = "compact_rev_key";
  * Starts etcd, kube-apiserver and kube-controller-manager and waits until they are ready. Their data lies in `folder`. The process
  * trusts their certificate from then on. Throws `PeerError`; nothing is left running then.
  */
-export async function startKubernetes(options: StartOptions): Promise<Kubernetes> {
+export async function startKubernetes(options: KubernetesOptions): Promise<Kubernetes> {
   const { folder } = options;
   mkdirSync(folder, { recursive: true });
   const started: PeerProcess[] = [];
+  let restarting: Promise<unknown> = Promise.resolve();
   const stop = async (): Promise<void> => {
+    await restarting.catch(() => undefined);
     // What depends on others first.
     for (const peer of started.toReversed()) await peer.stop();
   };
@@ -46,7 +57,8 @@ export async function startKubernetes(options: StartOptions): Promise<Kubernetes
     const etcd = await startEtcd(options);
     started.push(etcd.peer);
     const files = await writeFiles(folder);
-    const { peer: apiserver, url } = await startApiserver(options, etcd.url, files);
+    const { peer, url, port } = await startApiserver(options, etcd.url, files);
+    let apiserver = peer;
     started.push(apiserver);
     const kubeconfig = join(folder, "kubeconfig");
     writeFileSync(kubeconfig, kubeconfigOf(url, files.caFile));
@@ -57,7 +69,18 @@ export async function startKubernetes(options: StartOptions): Promise<Kubernetes
       token,
       strangerToken,
       kubeconfig,
-      apiserver,
+      get apiserver() {
+        return apiserver;
+      },
+      etcdUrl: etcd.url,
+      async restartApiserver() {
+        await apiserver.stop(0);
+        const again = startApiserver({ ...options, port }, etcd.url, files);
+        restarting = again;
+        const replaced = started.indexOf(apiserver);
+        ({ peer: apiserver } = await again);
+        started[replaced] = apiserver;
+      },
       compact: () => compact(etcd.url),
       [Symbol.asyncDispose]: stop,
     };
@@ -118,11 +141,12 @@ async function writeFiles(folder: string): Promise<Files> {
 }
 
 function startApiserver(
-  options: StartOptions,
+  options: KubernetesOptions,
   etcdUrl: string,
   files: Files,
-): Promise<{ peer: PeerProcess; url: string }> {
-  return withPorts(["secure"], {}, async ({ secure }) => {
+): Promise<{ peer: PeerProcess; url: string; port: number }> {
+  const { port } = options;
+  return withPorts(["secure"], port === undefined ? {} : { secure: port }, async ({ secure }) => {
     const url = `https://${loopback}:${secure}`;
     const peer = await startProcess("kube-apiserver", peerPath("kube-apiserver"), {
       readyMs: 60_000,
@@ -143,7 +167,7 @@ function startApiserver(
       ],
       healthUrl: `${url}/readyz`,
     });
-    return { peer, url };
+    return { peer, url, port: secure };
   });
 }
 

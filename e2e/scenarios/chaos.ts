@@ -15,7 +15,7 @@ interface Program {
   readonly seed: number;
   readonly api: "embedded" | "kube-apiserver";
   readonly steps: number;
-  readonly stepsPerKill: number;
+  readonly kills: number;
   /** More than one share the namespaces. Default: one. */
   readonly managers?: number;
 }
@@ -26,21 +26,17 @@ const longestTakeoverMs = 20_000;
 
 /** Programs that run side by side, one round after the other. */
 function rounds({ seed, full }: RunOptions): Program[][] {
-  const many = { steps: 500, stepsPerKill: 5 };
+  const many = { steps: 500, kills: full ? 67 : 61 };
   const round = (number: number): Program[] => [
     { ...many, seed: seed + number * 10, api: "embedded" },
     { ...many, seed: seed + number * 10 + 1, api: "embedded" },
     { ...many, seed: seed + number * 10 + 2, api: "kube-apiserver" },
   ];
   // A takeover takes seconds: fewer kills, and what is between them counts.
-  const shared = { steps: 150, stepsPerKill: 30, seed, api: "embedded" } as const;
-  return [
-    ...Array.from({ length: full ? 5 : 1 }, (_, number) => round(number)),
-    [
-      { ...shared, managers: 2 },
-      { ...shared, managers: 3 },
-    ],
-  ];
+  const shared = { steps: 150, kills: 10, api: "embedded" } as const;
+  const all = Array.from({ length: full ? 5 : 1 }, (_, number) => round(number));
+  all[0]?.push({ ...shared, seed: seed + 3, managers: 2 }, { ...shared, seed: seed + 4, managers: 3 });
+  return all;
 }
 
 /** Random programs of users, with SIGKILL in their midst: afterwards all accounts agree. */
@@ -48,11 +44,10 @@ export const chaos: Scenario = {
   title: "Random programs with kills, on the embedded API and on kube-apiserver",
   async run(report, folder, options) {
     let kills = 0;
+    let number = 0;
     for (const round of rounds(options)) {
       const counts = await Promise.all(
-        round.map((program, number) =>
-          runOne(report, join(folder, `${program.seed}-${program.api}-${number}`), program),
-        ),
+        round.map((program) => runOne(report, join(folder, `${(number += 1)}-${program.api}`), program)),
       );
       kills += counts.reduce((sum, count) => sum + count, 0);
     }
@@ -65,7 +60,7 @@ export const chaos: Scenario = {
 };
 
 async function runOne(report: Report, folder: string, program: Program): Promise<number> {
-  const { seed, api, steps, stepsPerKill, managers = 1 } = program;
+  const { seed, api, steps, kills, managers = 1 } = program;
   const isShared = managers > 1;
   const what = `seed ${seed} on ${api === "embedded" ? "the embedded API" : api}${isShared ? `, ${managers} managers` : ""}`;
   const places = isShared ? namespaces : ["default"];
@@ -84,8 +79,7 @@ async function runOne(report: Report, folder: string, program: Program): Promise
     running = world;
     const recorder = startRecorder(world, ended.signal);
     const holders = followHolders(world.kube, ended.signal);
-    const restartsApi = world.restartApi !== undefined && !isShared;
-    const plan = planProgram({ seed, steps, managers, namespaces: places, stepsPerKill, restartsApi });
+    const plan = planProgram({ seed, steps, managers, namespaces: places, kills, restartsApi: !isShared });
     await report.check(`${what}: ${steps} steps, then everything is as it is wished`, async () => {
       await runProgram(world, plan);
       const began = performance.now();

@@ -1,66 +1,120 @@
 import { readFileSync } from "node:fs";
-import type { Life } from "./managed-process.ts";
 import { must } from "../report.ts";
 import { total } from "../page.ts";
+import type { Counted, CutReconcile } from "./log.ts";
+import type { Life } from "./managed-process.ts";
+import type { Blindness, KeptResult } from "./recorder.ts";
 
-/** Something that was to be counted, and when it happened at the latest. */
+/** What is heard of a result that was kept when its manager was killed comes no later than this. */
+const hearingMs = 5_000;
+
+export interface ResultsAccount {
+  /** Results kept while their manager was killed, before it could count them. */
+  readonly uncounted: number;
+}
+
+/**
+ * Compares the results that the API kept with those that managers counted, attempt by attempt. Each is counted once, but for one that was
+ * kept by a reconcile which its process did not live to end: such a reconcile excuses what one change of its object kept.
+ */
+export function balanceResults(options: {
+  readonly kept: readonly KeptResult[];
+  readonly counted: readonly Counted[];
+  readonly cut: readonly CutReconcile[];
+  readonly blindness: readonly Blindness[];
+}): ResultsAccount {
+  const { kept, counted, cut, blindness } = options;
+  const wrong: string[] = [];
+  const left = new Set(counted);
+  const byAttempt = Map.groupBy(counted, attemptOf);
+  for (const [attempt, lines] of byAttempt)
+    if (lines.length > 1) wrong.push(`${attempt}: counted ${lines.length} times`);
+  const uncounted: KeptResult[] = [];
+  for (const result of kept) {
+    const line =
+      result.startedAtMs === undefined
+        ? // Refused before it was sent: only the object, the operation and the time tell which.
+          [...left].find((one) => one.object === result.object && one.operation === result.operation)
+        : byAttempt.get(attemptOf({ ...result, startedAtMs: result.startedAtMs }))?.[0];
+    if (line === undefined) {
+      if (!result.open) uncounted.push(result);
+      continue;
+    }
+    left.delete(line);
+    if (line.outcome !== result.outcome && !result.open)
+      wrong.push(`${attemptOf(line)}: kept as ${result.outcome}, counted as ${line.outcome}`);
+  }
+  for (const line of left) {
+    const isUnheard = blindness.some(
+      ({ kind, fromMs, toMs }) => line.object.startsWith(`${kind} `) && line.atMs >= fromMs && line.atMs <= toMs,
+    );
+    if (!isUnheard && byAttempt.get(attemptOf(line))?.[0] === line)
+      wrong.push(`${attemptOf(line)}: counted as ${line.outcome}, and no version of the object keeps it`);
+  }
+  const excuses = new Set(cut);
+  for (const results of Map.groupBy(uncounted, ({ change }) => change).values()) {
+    const [first] = results;
+    if (first === undefined) continue;
+    const { object, atMs } = first;
+    const excuse = [...excuses].find(
+      (one) => one.object === object && one.atMs <= atMs && atMs <= one.endedAtMs + hearingMs,
+    );
+    if (excuse !== undefined) excuses.delete(excuse);
+    else
+      for (const { operation, startedAtMs, outcome } of results)
+        wrong.push(
+          `${object} ${operation} ${startedAtMs}: ${outcome} was kept, counted by nobody, and no kill explains it`,
+        );
+  }
+  must(wrong.length === 0, `the accounts do not balance:\n${wrong.join("\n")}`);
+  return { uncounted: uncounted.length };
+}
+
+/** One thing that a page counts, and when it happened. */
 export interface Happened {
   readonly series: string;
   readonly atMs: number;
-  /** It may rightly not have been counted. */
-  readonly open?: boolean;
 }
-
-export interface Balance {
-  readonly happened: number;
-  readonly counted: number;
-  /** Of what happened, that which lay between the last reading of a process and its death. */
-  readonly inFlight: number;
-}
-
-/** A page says what was counted up to a moment; what was heard of this shortly before may still be on its way to its counter. */
-const slackMs = 250;
 
 /**
- * Compares what happened with what the lives of some processes counted, series by series: nothing that did not happen may be counted, and
- * everything must be that did not happen around a kill. `counted` reads a series from the pages.
+ * Compares the last page of a process with what happened in its life: everything that was over when the page was asked for is on it, and
+ * nothing that had not happened when it was there. `slackMs`: how far the time of a line is from that of its count.
  */
-export function balance(
-  lives: readonly Life[],
+export function balancePage(
+  life: Life,
   happened: readonly Happened[],
-  counted: (samples: Life["samples"]) => ReadonlyMap<string, number>,
-): Balance {
-  const windows = lives.flatMap(({ startedAtMs, readAtMs, endedAtMs }) =>
-    endedAtMs === undefined ? [] : [{ from: (readAtMs ?? startedAtMs) - slackMs, to: endedAtMs + slackMs }],
-  );
-  const isInFlight = ({ atMs, open = false }: Happened): boolean =>
-    open || windows.some(({ from, to }) => atMs >= from && atMs <= to);
-  const sums = new Map<string, number>();
-  for (const { samples } of lives) {
-    for (const [series, value] of counted(samples)) sums.set(series, (sums.get(series) ?? 0) + value);
-  }
+  counted: ReadonlyMap<string, number>,
+  slackMs: number,
+): number {
+  const { readAtMs, readEndedAtMs } = life;
+  if (readAtMs === undefined || readEndedAtMs === undefined) return 0;
   const wrong: string[] = [];
-  const result = { happened: happened.length, counted: 0, inFlight: 0 };
   const bySeries = Map.groupBy(happened, ({ series }) => series);
-  for (const series of new Set([...sums.keys(), ...bySeries.keys()])) {
+  let sum = 0;
+  for (const series of new Set([...counted.keys(), ...bySeries.keys()])) {
     const all = bySeries.get(series) ?? [];
-    const inFlight = all.filter(isInFlight).length;
-    const sum = sums.get(series) ?? 0;
-    result.counted += sum;
-    result.inFlight += inFlight;
-    if (sum > all.length || sum < all.length - inFlight) {
-      wrong.push(`${series}: counted ${sum}, happened ${all.length}, of which ${inFlight} around kills`);
-    }
+    const least = all.filter(({ atMs }) => atMs < readAtMs - slackMs).length;
+    const most = all.filter(({ atMs }) => atMs <= readEndedAtMs + slackMs).length;
+    const found = counted.get(series) ?? 0;
+    sum += found;
+    if (found < least || found > most)
+      wrong.push(
+        `${life.logFile}: ${series}: the page counts ${found}, ${least === most ? most : `${least} to ${most}`} happened`,
+      );
   }
-  must(wrong.length === 0, `the accounts do not balance:\n${wrong.join("\n")}`);
-  return result;
+  must(wrong.length === 0, `the pages do not say what happened:\n${wrong.join("\n")}`);
+  return sum;
 }
 
-/** Results that a manager's page counts, by series and outcome. */
+function attemptOf(one: { readonly object: string; readonly operation: string; readonly startedAtMs: number }): string {
+  return `${one.object} ${one.operation} ${one.startedAtMs}`;
+}
+
+/** Results that a manager's page counts, by family, operation and outcome. */
 export function countedResults(samples: Life["samples"]): Map<string, number> {
   const sums = new Map<string, number>();
-  const add = (series: string, outcome: string | undefined, value: number): void => {
-    const key = `${series} ${outcome === "success" ? "success" : "failure"}`;
+  const add = (operation: string | undefined, outcome: string | undefined, value: number): void => {
+    const key = `${operation} ${outcome === "success" ? "success" : "failure"}`;
     if (value > 0) sums.set(key, (sums.get(key) ?? 0) + value);
   };
   for (const { name, labels, value } of samples) {

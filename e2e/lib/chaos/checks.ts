@@ -1,6 +1,7 @@
 import { total } from "../page.ts";
 import { eventually, must } from "../report.ts";
-import { balance, checkAtRest, countedResults, countedRpcs } from "./account.ts";
+import { balancePage, balanceResults, checkAtRest, countedResults, countedRpcs } from "./account.ts";
+import { readLog } from "./log.ts";
 import type { AnyObject } from "./program.ts";
 import type { FollowedKind } from "./results.ts";
 import type { Recorder } from "./recorder.ts";
@@ -86,35 +87,55 @@ export function checkEffects(world: World, recorder: Recorder, isEmpty: boolean)
   return `${effects} effects`;
 }
 
-/** What the managers counted over all their lives is what the API says was kept. */
+/** What the managers counted over all their lives is what the API kept, and what their pages say. */
 export async function checkResults(world: World, recorder: Recorder): Promise<string> {
   await Promise.all(world.managers.map((manager) => manager.read()));
-  const happened = recorder.results.map(({ series, outcome, atMs, open }) => ({
-    series: `${series} ${outcome}`,
-    atMs,
-    open,
-  }));
+  must(recorder.failure === undefined, `the account of the API is not complete: ${String(recorder.failure)}`);
+  const kept = recorder.results;
   const lives = world.managers.flatMap((manager) => manager.lives);
-  const { happened: all, counted, inFlight } = balance(lives, happened, countedResults);
+  const logs = lives.map(readLog);
+  const counted = logs.flatMap((log) => log.counted);
+  const cut = logs.flatMap((log) => log.cut);
+  const { uncounted } = balanceResults({ kept, counted, cut, blindness: recorder.blindness });
+  const seriesOf = new Map(
+    kept.flatMap(({ object, operation, startedAtMs, series }) => [
+      [`${object} ${operation}`, series],
+      [`${object} ${operation} ${startedAtMs}`, series],
+    ]),
+  );
+  let paged = 0;
+  for (const [number, life] of lives.entries()) {
+    const happened = (logs[number]?.counted ?? []).map(({ object, operation, startedAtMs, outcome, atMs }) => {
+      const task = `${object} ${operation}`;
+      return { series: `${seriesOf.get(`${task} ${startedAtMs}`) ?? seriesOf.get(task)} ${outcome}`, atMs };
+    });
+    // A line's time has no fractions of milliseconds.
+    paged += balancePage(life, happened, countedResults(life.samples), 1);
+  }
   const kills = world.managers.reduce((sum, manager) => sum + manager.kills, 0);
-  return `${all} results, ${counted} counted, ${all - counted} of ${inFlight} around ${kills} kills were not`;
+  return `${kept.length} results, ${uncounted} of them uncounted in ${cut.length} reconciles that ${kills} kills cut off; ${paged} on pages`;
 }
 
-/** What the providers counted over all their lives is what their journals say. */
+/** How long after its answer a call is counted, at most, and how long before. */
+const rpcSlackMs = 500;
+
+/** What the pages of the providers count is what their journals say, life by life. */
 export async function checkRpcs(world: World): Promise<string> {
   const evidence: string[] = [];
   for (const name of hypervisorNames) {
     const process = world.hypervisors[name];
-    // Health checks go on: what came after the page was read is not on it.
     await process.read();
-    const untilMs = process.lives.at(-1)?.readAtMs ?? 0;
-    const lines = world.journal(name).filter(({ kind }) => kind === "rpc");
-    const happened = lines
-      .map(({ method, code, time }) => ({ series: `${method} ${code}`, atMs: Date.parse(time) }))
-      .map((line) => ({ ...line, open: line.atMs >= untilMs - 5 }));
-    const { counted } = balance(process.lives, happened, countedRpcs);
-    const samples = process.lives.at(-1)?.samples ?? [];
-    const inflight = total(samples, "virtrigaud_provider_tasks_inflight");
+    const lines = world
+      .journal(name)
+      .filter(({ kind }) => kind === "rpc")
+      .map(({ method, code, time }) => ({ series: `${method} ${code}`, atMs: Date.parse(time) }));
+    let counted = 0;
+    for (const life of process.lives) {
+      const { startedAtMs, endedAtMs = Number.POSITIVE_INFINITY, samples } = life;
+      const own = lines.filter(({ atMs }) => atMs >= startedAtMs && atMs <= endedAtMs);
+      counted += balancePage(life, own, countedRpcs(samples), rpcSlackMs);
+    }
+    const inflight = total(process.lives.at(-1)?.samples ?? [], "virtrigaud_provider_tasks_inflight");
     must(inflight === 0, `${name}: ${inflight} tasks in flight at rest`);
     evidence.push(`${name} ${counted} of ${lines.length} in ${process.kills + 1} lives`);
   }

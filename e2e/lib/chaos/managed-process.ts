@@ -13,8 +13,12 @@ export interface Life {
   readonly pid: number;
   readonly startedAtMs: number;
   readonly logFile: string;
+  /** Milliseconds since the epoch; undefined when it never was. */
+  readyAtMs: number | undefined;
   /** When the last reading began, milliseconds since the epoch; undefined when there is none. */
   readAtMs: number | undefined;
+  /** When it ended. */
+  readEndedAtMs: number | undefined;
   samples: readonly Sample[];
   endedAtMs: number | undefined;
 }
@@ -51,7 +55,8 @@ interface ManagedProcessOptions {
 /** The command line as users have it. */
 export const cli = fileURLToPath(new URL("../../../packages/cli/src/main.ts", import.meta.url));
 
-const pollMs = 25;
+const keepCompiled = new URL("keep-compiled.ts", import.meta.url).href;
+const pollMs = 40;
 
 export function createManagedProcess(options: ManagedProcessOptions): ManagedProcess {
   const { name, url } = options;
@@ -96,6 +101,7 @@ export function createManagedProcess(options: ManagedProcessOptions): ManagedPro
       must(Date.now() < deadline, `${name} is not ready after ${timeoutMs / 1_000} s:\n${tail(current().logFile)}`);
       await new Promise((resolve) => setTimeout(resolve, pollMs));
     }
+    current().readyAtMs ??= Date.now();
     isReady = true;
   }
 
@@ -105,6 +111,7 @@ export function createManagedProcess(options: ManagedProcessOptions): ManagedPro
     const samples = await scrape(`${url}/metrics`);
     // Only a whole page counts: what was counted later is not on it.
     life.readAtMs = beganAtMs;
+    life.readEndedAtMs = Date.now();
     life.samples = samples;
     return samples;
   }
@@ -122,7 +129,9 @@ export function createManagedProcess(options: ManagedProcessOptions): ManagedPro
       expected = false;
       const logFile = join(options.logFolder, `${name.replaceAll(" ", "-")}-${lives.length}.log`);
       const log = openSync(logFile, "a");
-      const started = spawn(process.execPath, ["-C", "source", options.file, ...options.args], {
+      // The first life compiles for all that follow.
+      const preload = lives.length === 0 ? ["--import", keepCompiled] : [];
+      const started = spawn(process.execPath, ["-C", "source", ...preload, options.file, ...options.args], {
         env: {
           ...process.env,
           ...options.env,
@@ -137,7 +146,9 @@ export function createManagedProcess(options: ManagedProcessOptions): ManagedPro
         pid: started.pid ?? 0,
         startedAtMs: Date.now(),
         logFile,
+        readyAtMs: undefined,
         readAtMs: undefined,
+        readEndedAtMs: undefined,
         samples: [],
         endedAtMs: undefined,
       };

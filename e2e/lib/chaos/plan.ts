@@ -68,8 +68,8 @@ export interface PlanOptions {
   /** Managers to kill, by number. */
   readonly managers: number;
   readonly namespaces: readonly string[];
-  /** Every so many steps, about, something is killed. */
-  readonly stepsPerKill: number;
+  /** Processes that are killed, APIs not counted. */
+  readonly kills: number;
   readonly restartsApi: boolean;
 }
 
@@ -86,17 +86,21 @@ export function planProgram(options: PlanOptions): Step[] {
   const random = createRandom(options.seed);
   const draft = createDraft(random, options);
   const steps: Step[] = [];
-  let sinceKill = 0;
+  let kills = 0;
   while (steps.length < options.steps) {
-    sinceKill += 1;
-    if (sinceKill > options.stepsPerKill / 2 && random.chance(2 / options.stepsPerKill)) {
-      sinceKill = 0;
-      steps.push({ pauseMs: random.between(0, 60), action: draft.fault() });
+    if (random.chance((options.kills - kills) / (options.steps - steps.length))) {
+      const action = draft.fault();
+      if (action.type === "kill") kills += victimsOf(action);
+      steps.push({ pauseMs: random.between(0, 60), action });
       continue;
     }
     for (const action of draft.wish()) steps.push({ pauseMs: random.between(0, 40), action });
   }
   return steps.slice(0, options.steps);
+}
+
+function victimsOf({ manager, hypervisors }: Extract<Action, { readonly type: "kill" }>): number {
+  return Object.keys(hypervisors).length + (manager === undefined ? 0 : 1);
 }
 
 function createDraft(random: Random, options: PlanOptions) {

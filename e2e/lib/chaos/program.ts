@@ -76,7 +76,7 @@ export async function runProgram(world: World, steps: readonly Step[]): Promise<
           ...(process === undefined ? [] : [process.restart({ afterMs })]),
         ]),
       );
-    } else if (action.type === "restartApi") await world.restartApi?.();
+    } else if (action.type === "restartApi") await world.restartApi();
     else await insistently(() => act(world, resources, action));
   }
   await Promise.all(background);

@@ -1,36 +1,86 @@
 import { isKubeError } from "@almanac/kube";
 import type { KubeObject } from "@almanac/kube";
 import { group, version } from "@almanac/manager";
+import { watchEtcd } from "./etcd.ts";
 import { begunOn, followedKinds, journalOf, resultsBetween } from "./results.ts";
 import type { FollowedKind, Result } from "./results.ts";
 import type { World } from "./world.ts";
 
-export interface TimedResult extends Result {
+export interface KeptResult extends Result {
+  /** `Kind namespace/name`. */
+  readonly object: string;
+  /** Which change of any object kept it. */
+  readonly change: number;
   /** When this process heard of it, milliseconds since the epoch. */
   readonly atMs: number;
 }
 
-/** Everything that the API's watches told of operations, from the beginning. */
+/** A time in which changes of a kind may have gone unheard, milliseconds since the epoch. */
+export interface Blindness {
+  readonly kind: FollowedKind;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Everything that the API told of operations, from the beginning. */
 export interface Recorder {
-  readonly results: readonly TimedResult[];
+  readonly results: readonly KeptResult[];
   /** Attempts that were begun, by `UID operation`. */
   attempts(uid: string, operation: string): number;
   /** UIDs of VMSnapshots of a machine, by its UID. */
   snapshotsOf(uid: string): number;
-  /** How often a watch had to go on from what a new API began with. */
-  readonly gaps: number;
+  readonly blindness: readonly Blindness[];
+  /** Why nothing is heard any more. */
+  readonly failure: unknown;
 }
 
 const retryMs = 20;
+const kinds = Object.keys(followedKinds) as FollowedKind[];
 
 /** Follows every version of every object of the followed kinds until `signal` aborts. */
-export function startRecorder({ kube, apiBoot }: Pick<World, "kube" | "apiBoot">, signal: AbortSignal): Recorder {
-  const results: TimedResult[] = [];
+export function startRecorder(world: Pick<World, "kube" | "apiBoot" | "etcdUrl">, signal: AbortSignal): Recorder {
+  const { kube, apiBoot, etcdUrl } = world;
+  const results: KeptResult[] = [];
   const attempts = new Map<string, Set<number>>();
   const snapshots = new Map<string, Set<string>>();
-  let gaps = 0;
+  const blindness: Blindness[] = [];
+  let changes = 0;
+  let failure: unknown;
 
-  for (const kind of Object.keys(followedKinds) as FollowedKind[]) void follow(kind).catch(() => undefined);
+  const following = etcdUrl === undefined ? Promise.all(kinds.map(follow)) : followEtcd(etcdUrl);
+  following.catch((error: unknown) => {
+    if (!signal.aborted) failure = error;
+  });
+
+  function take(kind: FollowedKind, before: KubeObject | undefined, after: KubeObject | undefined): void {
+    const atMs = Date.now();
+    const change = changes++;
+    const { metadata } = after ?? before ?? {};
+    const object = `${kind} ${metadata?.namespace}/${metadata?.name}`;
+    if (before !== undefined)
+      for (const result of resultsBetween(kind, before, after)) results.push({ ...result, object, change, atMs });
+    if (after === undefined) return;
+    const uid = after.metadata.uid ?? "";
+    for (const { operation, startedAtMs } of begunOn(kind, after)) {
+      const key = `${uid} ${operation}`;
+      attempts.set(key, (attempts.get(key) ?? new Set()).add(startedAtMs));
+    }
+    const { owner } = journalOf(after);
+    if (kind === "VMSnapshot" && owner !== undefined)
+      snapshots.set(owner, (snapshots.get(owner) ?? new Set()).add(uid));
+  }
+
+  async function followEtcd(url: string): Promise<void> {
+    const known = new Map<string, KubeObject>();
+    for await (const { key, object } of watchEtcd(url, group, signal)) {
+      const kind = kinds.find((candidate) => key.startsWith(`${followedKinds[candidate]}/`));
+      if (kind === undefined) continue;
+      take(kind, known.get(key), object);
+      if (object === undefined) known.delete(key);
+      else known.set(key, object);
+    }
+    throw new Error("etcd ended the watch");
+  }
 
   /** What the API began with: nobody has changed it before. Throws until it has begun. */
   function state(kind: FollowedKind): { readonly items: readonly KubeObject[]; readonly resourceVersion: string } {
@@ -43,44 +93,35 @@ export function startRecorder({ kube, apiBoot }: Pick<World, "kube" | "apiBoot">
     const resource = kube.resource<KubeObject>({ group, version, kind, plural: followedKinds[kind], namespaced: true });
     const known = new Map<string, KubeObject>();
     let resourceVersion: string | undefined;
-    let begun = false;
+    let heardAtMs: number | undefined;
 
-    function take(type: "ADDED" | "MODIFIED" | "DELETED", object: KubeObject): void {
+    function hear(type: "ADDED" | "MODIFIED" | "DELETED", object: KubeObject): void {
       const uid = object.metadata.uid ?? "";
-      const before = known.get(uid);
-      const atMs = Date.now();
-      const after = type === "DELETED" ? undefined : object;
-      if (before !== undefined)
-        for (const result of resultsBetween(kind, before, after)) results.push({ ...result, atMs });
-      if (after === undefined) known.delete(uid);
-      else known.set(uid, after);
-      for (const { operation, startedAtMs } of begunOn(kind, object)) {
-        const key = `${uid} ${operation}`;
-        attempts.set(key, (attempts.get(key) ?? new Set()).add(startedAtMs));
-      }
-      const { owner } = journalOf(object);
-      if (kind === "VMSnapshot" && owner !== undefined)
-        snapshots.set(owner, (snapshots.get(owner) ?? new Set()).add(uid));
+      take(kind, known.get(uid), type === "DELETED" ? undefined : object);
+      if (type === "DELETED") known.delete(uid);
+      else known.set(uid, object);
     }
 
     while (!signal.aborted) {
       try {
         if (resourceVersion === undefined) {
-          const { items, resourceVersion: listed } = begun ? state(kind) : await resource.list({ signal });
-          if (begun) gaps += 1;
-          begun = true;
+          const { items, resourceVersion: listed } =
+            heardAtMs === undefined ? await resource.list({ signal }) : state(kind);
+          if (heardAtMs !== undefined) blindness.push({ kind, fromMs: heardAtMs, toMs: Date.now() });
+          heardAtMs = Date.now();
           const present = new Set(items.map((item) => item.metadata.uid));
-          for (const [uid, object] of known) if (!present.has(uid)) take("DELETED", object);
-          for (const item of items) take("MODIFIED", item);
+          for (const [uid, object] of known) if (!present.has(uid)) hear("DELETED", object);
+          for (const item of items) hear("MODIFIED", item);
           resourceVersion = listed;
         }
         for await (const event of resource.watch({ resourceVersion, signal })) {
+          heardAtMs = Date.now();
           if (event.type === "BOOKMARK") {
             resourceVersion = event.resourceVersion;
             continue;
           }
           resourceVersion = event.object.metadata.resourceVersion;
-          take(event.type, event.object);
+          hear(event.type, event.object);
         }
       } catch (error) {
         if (isKubeError(error, "gone")) resourceVersion = undefined;
@@ -93,8 +134,9 @@ export function startRecorder({ kube, apiBoot }: Pick<World, "kube" | "apiBoot">
     results,
     attempts: (uid, operation) => attempts.get(`${uid} ${operation}`)?.size ?? 0,
     snapshotsOf: (uid) => snapshots.get(uid)?.size ?? 0,
-    get gaps() {
-      return gaps;
+    blindness,
+    get failure() {
+      return failure;
     },
   };
 }

@@ -14,6 +14,9 @@ export interface Result {
   /** What counts it: `vm Create a`, `snapshot create libvirt`, `clone vsphere`, `image libvirt`. */
   readonly series: string;
   readonly outcome: "success" | "failure";
+  readonly operation: string;
+  /** With the object and the operation it identifies the attempt; undefined for one that was refused before it was sent. */
+  readonly startedAtMs: number | undefined;
   /** Whether it was counted cannot be told from the object alone. */
   readonly open: boolean;
 }
@@ -121,12 +124,14 @@ export function resultsBetween(kind: FollowedKind, before: KubeObject, after: Ku
     const hasFailed = now?.failures !== undefined && now.failures.retryAtMs !== failures?.retryAtMs;
     if (attempt === undefined) {
       // Refused before it was sent. What the machine's own clock waits for after it vanished is no attempt.
-      if (hasFailed && kind !== "VirtualMachine") results.push({ series, outcome: "failure", open: false });
+      if (hasFailed && kind !== "VirtualMachine")
+        results.push({ series, operation, startedAtMs: undefined, outcome: "failure", open: false });
       continue;
     }
-    if (now?.attempt?.startedAtMs === attempt.startedAtMs) continue;
+    const { startedAtMs } = attempt;
+    if (now?.attempt?.startedAtMs === startedAtMs) continue;
     if (hasFailed) {
-      results.push({ series, outcome: "failure", open: false });
+      results.push({ series, operation, startedAtMs, outcome: "failure", open: false });
       continue;
     }
     const isDeleting = after?.metadata.deletionTimestamp !== undefined || after === undefined;
@@ -135,7 +140,7 @@ export function resultsBetween(kind: FollowedKind, before: KubeObject, after: Ku
       kind === "VMImage" ||
       (kind === "VirtualMachine" && operation !== "Create" && operation !== "Delete") ||
       (after === undefined && !["Delete", "DeleteSnapshot"].includes(operation));
-    results.push({ series, outcome: "success", open: isDeleting && mayBeGivenUp });
+    results.push({ series, operation, startedAtMs, outcome: "success", open: isDeleting && mayBeGivenUp });
   }
   return results;
 }

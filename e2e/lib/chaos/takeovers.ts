@@ -49,7 +49,7 @@ export function checkTakeovers({ changes }: Holders, managers: readonly ManagedP
       takeovers += 1;
       // Where nobody lived through it, the first to come after it has to see the Lease age anew.
       const others = managers.flatMap(({ lives }) => lives).filter((life) => (life.endedAtMs ?? Infinity) > next.atMs);
-      const sinceMs = Math.max(endedAtMs, Math.min(...others.map(({ startedAtMs }) => startedAtMs)));
+      const sinceMs = Math.max(endedAtMs, Math.min(...others.map(({ readyAtMs = next.atMs }) => readyAtMs)));
       longestMs = Math.max(longestMs, next.atMs - sinceMs);
     }
   }

@@ -40,10 +40,14 @@ export interface World extends AsyncDisposable {
   readonly kube: KubeClient;
   readonly managers: readonly ManagedProcess[];
   readonly hypervisors: Readonly<Record<HypervisorName, ManagedProcess>>;
-  /** Kills the embedded API and starts it on what it kept; undefined where there is none. */
-  restartApi?(): Promise<void>;
+  /** Kills the API and starts it on what it kept. */
+  restartApi(): Promise<void>;
+  /** How often that happened. */
+  readonly apiKills: number;
   /** What the embedded API began with when it was last started: watches of before cannot go on. */
   apiBoot?(): Boot;
+  /** Where the API keeps everything, and nothing is lost of what happened: `http://host:port` of an etcd. */
+  readonly etcdUrl?: string;
   journal(name: HypervisorName): JournalLine[];
   machines(name: HypervisorName): KeptMachine[];
   /** Creates the Provider of this name, as often as it takes until it is there. */
@@ -121,7 +125,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           file: cli,
           args: [
             ...["manager", "--kubeconfig", api.kubeconfig, "--metrics-bind-address", `${loopback}:${port}`],
-            ...[...endpoints, ...tls.flags, "--log-level", "warn", ...options.managerArgs],
+            ...[...endpoints, ...tls.flags, "--log-level", "debug", ...options.managerArgs],
           ],
           env,
           url: `http://${loopback}:${port}`,
@@ -140,12 +144,20 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     ended.abort(new Error("the world ends"));
     await kubelet;
   });
-  const world = {
+  let apiKills = 0;
+  const world: Omit<World, keyof AsyncDisposable> = {
     kube,
     managers,
     hypervisors,
-    ...(api.restart === undefined ? {} : { restartApi: api.restart }),
+    restartApi() {
+      apiKills += 1;
+      return api.restart();
+    },
+    get apiKills() {
+      return apiKills;
+    },
     ...(api.boot === undefined ? {} : { apiBoot: api.boot }),
+    ...(api.etcdUrl === undefined ? {} : { etcdUrl: api.etcdUrl }),
     journal: (name: HypervisorName) => readJournal(stateDir(folder, name)) as JournalLine[],
     machines: (name: HypervisorName) => readMachines(join(stateDir(folder, name), "state.jsonl")),
     ensureProvider: (name: string) => ensureProvider(kube, name, ended.signal),
@@ -153,7 +165,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   for (const name of providerNames) await world.ensureProvider(name);
   await Promise.all(all.map((process) => process.ready()));
   const rest = cleanup.move();
-  return { ...world, [Symbol.asyncDispose]: () => rest[Symbol.asyncDispose]() };
+  return Object.assign(world, { [Symbol.asyncDispose]: () => rest[Symbol.asyncDispose]() });
 }
 
 interface Certificates {
@@ -180,8 +192,9 @@ async function writeCertificates(folder: string): Promise<Certificates> {
 
 interface RunningApi extends AsyncDisposable {
   readonly kubeconfig: string;
-  readonly restart?: () => Promise<void>;
+  readonly restart: () => Promise<void>;
   readonly boot?: () => Boot;
+  readonly etcdUrl?: string;
 }
 
 async function startApi(
@@ -189,8 +202,17 @@ async function startApi(
   tls: Certificates,
   env: Readonly<Record<string, string>>,
 ): Promise<RunningApi> {
-  if (api === "kube-apiserver") return startKubernetes({ folder: join(folder, "kubernetes") });
   const port = await freePort();
+  if (api === "kube-apiserver") {
+    const kubernetes = await startKubernetes({ folder: join(folder, "kubernetes"), port });
+    const { kubeconfig, etcdUrl } = kubernetes;
+    return {
+      kubeconfig,
+      etcdUrl,
+      restart: () => kubernetes.restartApiserver(),
+      [Symbol.asyncDispose]: () => kubernetes[Symbol.asyncDispose](),
+    };
+  }
   const token = "almanac-e2e-admin";
   const tokenFile = join(folder, "token");
   writeFileSync(tokenFile, token, { mode: 0o600 });
