@@ -85,17 +85,21 @@ export function createKubeClient(connection: KubeConnection, options: KubeClient
 
   /** Sends until there is an answer that is not an error, or an error that another try does not mend. */
   async function send(request: KubeRequest, mode: "whole" | "stream"): Promise<Answer> {
-    using linked = linkSignals(closing.signal, request.signal);
-    const { signal } = linked;
     const signals = request.signal === undefined ? [closing.signal] : [closing.signal, request.signal];
+    const aborted = (): AbortSignal | undefined => signals.find((signal) => signal.aborted);
+    /** Most requests wait for nothing but their answer, for which the transport listens to the signals itself. */
+    const waitFor = async (waiting: (signal: AbortSignal) => Promise<void>): Promise<void> => {
+      using linked = linkSignals(...signals);
+      await waiting(linked.signal).catch(() => {
+        throw cancelled(what, linked.signal);
+      });
+    };
     const deadline = clock.monotonic() + (request.timeoutMs ?? timeoutMs);
     const what = `${request.method} ${request.path}`;
     let refreshed = false;
     let refresh = false;
     for (let attempt = 0; ; attempt++) {
-      await limiter?.take(signal).catch(() => {
-        throw cancelled(what, signal);
-      });
+      if (limiter !== undefined) await waitFor((signal) => limiter.take(signal));
       const span = mode === "whole" ? tracer.start(request, attempt) : undefined;
       try {
         const timeoutMs = deadline - clock.monotonic();
@@ -103,9 +107,10 @@ export function createKubeClient(connection: KubeConnection, options: KubeClient
         span?.succeeded(answer.status);
         return answer;
       } catch (thrown) {
-        span?.failed(signal.aborted ? cancelled(what, signal) : thrown);
+        const by = aborted();
+        span?.failed(by === undefined ? thrown : cancelled(what, by));
         refresh = false;
-        const error = signal.aborted ? cancelled(what, signal) : KubeError.from(thrown);
+        const error = by === undefined ? KubeError.from(thrown) : cancelled(what, by);
         // 401 comes before anything is carried out, so even a POST may be sent again, once, with credentials read anew.
         if (error.code === "unauthorized" && connection.auth !== undefined && !refreshed) {
           refreshed = refresh = true;
@@ -119,9 +124,7 @@ export function createKubeClient(connection: KubeConnection, options: KubeClient
           attempt: attempt + 1,
           waitMs,
         });
-        await sleep(waitMs, { clock, signal }).catch(() => {
-          throw cancelled(what, signal);
-        });
+        await waitFor((signal) => sleep(waitMs, { clock, signal }));
       }
     }
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import http from "node:http";
 import https from "node:https";
 import type { Clock } from "@almanac/core";
@@ -100,6 +101,8 @@ export function createTransport(
       (response ?? outgoing).destroy(reason);
     };
     const onAbort = (): void => kill(new KubeError("cancelled", `${what} was cancelled`));
+    // One signal ends many requests; Node would warn of a leak at the eleventh.
+    setMaxListeners(0, ...signals);
     for (const signal of signals) signal.addEventListener("abort", onAbort, { once: true });
     const timer = clock.setTimeout(
       () => kill(new KubeError("timeout", `${what}: no answer within ${Math.round(timeoutMs)} ms`)),

@@ -27,6 +27,7 @@ import { cloneIndexers } from "./clone/reconciler.ts";
 import { findCondition } from "./conditions.ts";
 import { ManagerError } from "./error.ts";
 import { imageIndexers } from "./image/journal.ts";
+import { createIdleCollector } from "./idle-collector.ts";
 import { createKindControllers, imageMoved } from "./kinds.ts";
 import { createProviderPool } from "./provider/pool.ts";
 import type { BreakerOptions } from "./provider/pool.ts";
@@ -176,7 +177,9 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     random,
     telemetry,
   });
+  const idle = cleanup.use(createIdleCollector({ clock, logger }));
   const controllers = createControllers(manager, {
+    onReconciled: () => idle.note(),
     workersOf: (kind) => concurrencyByKind[kind] ?? concurrency,
     drainMs: options.drainMs ?? 10_000,
     ...(share.partition === undefined ? {} : { partition: share.partition }),
@@ -283,7 +286,12 @@ type AnyController = Controller & { readonly kind: string };
 
 function createControllers(
   manager: ManagerContext,
-  options: { readonly workersOf: (kind: Kind) => number; readonly drainMs: number; readonly partition?: Partition },
+  options: {
+    readonly workersOf: (kind: Kind) => number;
+    readonly onReconciled: () => void;
+    readonly drainMs: number;
+    readonly partition?: Partition;
+  },
 ): AnyController[] {
   const { informers, telemetry, clock, random, instruments } = manager;
   const { workersOf, ...common } = options;
@@ -296,6 +304,7 @@ function createControllers(
     onReconciled({ outcome, durationSeconds }: { outcome: "success" | "failure" | "error"; durationSeconds: number }) {
       instruments.virtrigaud_manager_reconcile_total.add(1, { kind, outcome });
       instruments.virtrigaud_manager_reconcile_duration_seconds.record(durationSeconds, { kind });
+      common.onReconciled();
     },
   });
   /** Reconciles belong to the trace of the operation under way; all others link to that of the last one. */

@@ -27,7 +27,8 @@ export interface WholeLife {
 
 const writesPerSecond = 200;
 const pacedSeconds = 15;
-const settleSeconds = 15;
+/** Until what the machines' making has left is cleared away. */
+const settleSeconds = 45;
 const restSeconds = 30;
 const afterRestartSeconds = 3;
 

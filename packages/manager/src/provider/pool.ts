@@ -6,7 +6,7 @@ import { sleep } from "@almanac/core";
 import type { Clock } from "@almanac/core";
 import { createCircuitBreaker } from "@almanac/grpc";
 import type { CircuitBreaker, CircuitState, ClientTls, TlsFiles } from "@almanac/grpc";
-import { createTokenBucket } from "@almanac/kube";
+import { createTokenBucket, linkSignals } from "@almanac/kube";
 import type { TokenBucket } from "@almanac/kube";
 import { createProviderClient, ProviderError } from "@almanac/provider";
 import type { ProviderFunction, RequestInit, ResponseOf } from "@almanac/provider";
@@ -244,14 +244,14 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
           await admit(method, options);
         }
         const given = hanging.signal;
-        const until = AbortSignal.any([signal, given]);
+        using until = linkSignals(signal, given);
         try {
           const answer = dial().use<unknown>((client) => {
             const send = client[method] as (
               request: unknown,
               options: { readonly signal: AbortSignal; readonly deadlineMs?: number },
             ) => Promise<unknown>;
-            return send(request, { signal: until, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+            return send(request, { signal: until.signal, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
           });
           return (await options.lend(unlimited.has(method) ? answer : congestion.watch(answer))) as ResponseOf<
             typeof method
