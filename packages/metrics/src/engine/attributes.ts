@@ -1,7 +1,9 @@
 import type { AnyValue, Attributes } from "@opentelemetry/api";
 
-/** Deeper values are left out, so that a cycle ends. */
+/** Values within values that are deeper are left out. */
 const deepest = 16;
+/** A value made of more than that many is left out: it would be copied at each measurement. */
+const mostParts = 1_000;
 
 /** A measurement's attributes as a series keeps them. */
 export interface SettledAttributes {
@@ -15,7 +17,7 @@ export interface SettledAttributes {
 
 /**
  * Copies what counts: own enumerable keys that `keep` accepts. Values that are no attribute values (undefined, functions, symbols, big
- * integers) are left out.
+ * integers, objects of a class, what contains itself, more than 1,000 values in one) are left out.
  */
 export function settleAttributes(
   given: Attributes | null | undefined,
@@ -26,7 +28,7 @@ export function settleAttributes(
   if (typeof given === "object" && given !== null) {
     for (const key of Object.keys(given)) {
       if (keep !== undefined && !keep(key)) continue;
-      const value = copyValue(given[key], 0);
+      const value = copyValue(given[key]);
       if (value === undefined) continue;
       structured ||= typeof value === "object" && value !== null;
       entries.push([key, value]);
@@ -40,29 +42,63 @@ export function settleAttributes(
   };
 }
 
-function copyValue(value: unknown, depth: number): AnyValue {
-  switch (typeof value) {
-    case "string":
-    case "number":
-    case "boolean":
-      return value;
-    case "object":
-      break;
-    case "undefined":
-    case "function":
-    case "symbol":
-    case "bigint":
-      return undefined;
-  }
-  if (value === null) return null;
-  if (depth >= deepest) return undefined;
+function copyValue(value: unknown): AnyValue {
+  if (typeof value !== "object" || value === null) return isSimple(value) ? value : undefined;
+  const copying: Copying = { partsLeft: mostParts, around: [] };
+  const copy = copyPart(value, copying);
+  return copying.partsLeft < 0 ? undefined : copy;
+}
+
+/** How far the copy of one value has come. */
+interface Copying {
+  /** Negative once the value cannot be copied. */
+  partsLeft: number;
+  /** The values that the one which is being copied is in. */
+  readonly around: object[];
+}
+
+function copyPart(value: unknown, copying: Copying): AnyValue {
+  if (--copying.partsLeft < 0) return undefined;
+  if (typeof value !== "object" || value === null) return isSimple(value) ? value : undefined;
   // Bytes cannot be frozen; the copy is nobody else's.
   if (value instanceof Uint8Array) return new Uint8Array(value);
-  if (Array.isArray(value)) {
-    return Object.freeze(value.map((item) => copyValue(item, depth + 1) ?? null));
+  const { around } = copying;
+  if (around.includes(value)) {
+    copying.partsLeft = -1;
+    return undefined;
   }
-  const entries = Object.entries(value).map(([key, item]) => [key, copyValue(item, depth + 1)] as const);
-  return Object.freeze(Object.fromEntries(entries.filter(([, item]) => item !== undefined)));
+  if (around.length >= deepest) return undefined;
+  around.push(value);
+  const copy = Array.isArray(value) ? copyItems(value, copying) : copyMap(value, copying);
+  around.pop();
+  return copy;
+}
+
+function copyItems(items: readonly unknown[], copying: Copying): AnyValue {
+  const copies: AnyValue[] = [];
+  for (const item of items) {
+    copies.push(copyPart(item, copying) ?? null);
+    if (copying.partsLeft < 0) break;
+  }
+  return Object.freeze(copies);
+}
+
+/** Undefined for objects of a class, which are no data. */
+function copyMap(map: object, copying: Copying): AnyValue {
+  const prototype: unknown = Object.getPrototypeOf(map);
+  // An object of another realm has another Object.prototype, which has no prototype either.
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return undefined;
+  const copies: [string, AnyValue][] = [];
+  for (const key of Object.keys(map)) {
+    const copy = copyPart((map as Readonly<Record<string, unknown>>)[key], copying);
+    if (copying.partsLeft < 0) break;
+    if (copy !== undefined) copies.push([key, copy]);
+  }
+  return Object.freeze(Object.fromEntries(copies));
+}
+
+function isSimple(value: unknown): value is string | number | boolean | null {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean" || value === null;
 }
 
 /** A text per set of keys. Lengths make it injective whatever the keys hold. */

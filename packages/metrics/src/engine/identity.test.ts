@@ -1,4 +1,5 @@
 // Which attributes are one series: exactly those that are equal, whatever they hold and in whatever order they are written.
+import { Agent } from "node:http";
 import type { Attributes } from "@opentelemetry/api";
 import { createAllowListAttributesProcessor } from "@opentelemetry/sdk-metrics";
 import type { ViewOptions } from "@opentelemetry/sdk-metrics";
@@ -120,17 +121,56 @@ describe("series identity", () => {
     ]);
   });
 
-  it("leaves out what is no attribute value, and ends at a cycle", async () => {
+  it("leaves out what is no attribute value", async () => {
     const { counter, points } = openCounter();
-    const cycle: Record<string, unknown> = { a: "x" };
-    cycle["self"] = cycle;
     counter.add(1, { f: () => 1, s: Symbol("s"), b: 1n, ok: "yes" });
-    counter.add(2, { cycle });
+    counter.add(2, {
+      map: new Map([["a", 1]]),
+      date: new Date(0),
+      socket: new Agent(),
+      ok: "yes",
+    });
     counter.add(4, "text" as unknown as Attributes);
     counter.add(8, null as unknown as Attributes);
+    expect(await points()).toEqual([
+      { attributes: { ok: "yes" }, value: 3 },
+      { attributes: {}, value: 12 },
+    ]);
+  });
+
+  it("leaves out values that contain themselves or grow without end, in no time", async () => {
+    const { counter, points } = openCounter();
+    const cycle: Record<string, unknown> = { a: "x" };
+    Object.assign(cycle, { one: cycle, two: cycle, three: [cycle] });
+    let wide: object = { end: true };
+    for (let level = 0; level < 15; level++) wide = { a: wide, b: wide, c: wide, d: wide };
+    let chain: Record<string, unknown> | undefined;
+    for (let node = 0; node < 20; node++) {
+      const before = chain;
+      chain = { before };
+      if (before !== undefined) before["after"] = chain;
+    }
+    for (const value of [cycle, wide, chain, [[cycle]], Array.from({ length: 1_001 }, (_, index) => index)]) {
+      counter.add(1, { value, ok: "yes" });
+    }
+    counter.add(1, { value: Array.from({ length: 900 }, (_, index) => index) });
+    // The same value twice is no cycle.
+    const shared = { a: 1 };
+    counter.add(1, { value: [shared, shared] });
     const all = await points();
-    expect(all.map(({ value }) => value)).toEqual([1, 2, 12]);
-    expect(all[0]?.attributes).toEqual({ ok: "yes" });
+    expect(all.map(({ attributes, value }) => [Object.keys(attributes), value])).toEqual([
+      [["ok"], 5],
+      [["value"], 1],
+      [["value"], 1],
+    ]);
+    expect(all[2]?.attributes).toEqual({ value: [{ a: 1 }, { a: 1 }] });
+  });
+
+  it("freezes what it keeps, values within values included", async () => {
+    const { counter, points } = openCounter();
+    counter.add(1, { list: [["a"]], map: { deep: { deeper: 1 } } });
+    const { list, map } = (await points())[0]?.attributes as { list: unknown[][]; map: { deep: object } };
+    expect([list, list[0], map, map.deep].every((value) => Object.isFrozen(value))).toBe(true);
   });
 
   it("survives attributes that throw, losing that measurement only", async () => {

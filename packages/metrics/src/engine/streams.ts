@@ -37,6 +37,8 @@ export class StreamRegistry {
   readonly #context: StreamContext;
   readonly #scope: ScopeSnapshot["scope"];
   readonly #streams: Stream[] = [];
+  /** By name in lower case, which is what names are compared in. */
+  readonly #named = new Map<string, Stream[]>();
 
   constructor(context: StreamContext, scope: ScopeSnapshot["scope"]) {
     this.#context = context;
@@ -87,11 +89,9 @@ export class StreamRegistry {
       description: view?.description ?? instrument.description,
     };
     const key = `${aggregationKey(aggregation)} ${temporality} ${limit}`;
-    const rivals = this.#streams.filter(
-      (stream) =>
-        stream.store.getDescriptor().name.toLowerCase() === descriptor.name.toLowerCase() &&
-        (shared || stream.store.readers.has(reader)),
-    );
+    const name = descriptor.name.toLowerCase();
+    const named = this.#named.get(name) ?? [];
+    const rivals = named.filter((stream) => shared || stream.store.readers.has(reader));
     const twin = rivals.find(
       (stream) =>
         stream.key === key && sameAttributes(stream.view, view) && sameStream(stream.store.getDescriptor(), descriptor),
@@ -123,7 +123,10 @@ export class StreamRegistry {
     });
     if (store === undefined) return undefined;
     store.readers.add(reader);
-    this.#streams.push({ store, view, key });
+    const stream = { store, view, key };
+    this.#streams.push(stream);
+    named.push(stream);
+    this.#named.set(name, named);
     return store;
   }
 }

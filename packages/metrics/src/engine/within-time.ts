@@ -10,7 +10,8 @@ export function withinTime<T>(
   return new Promise((resolve, reject) => {
     // Keeps the process running: it may be all that an export at the end of one still waits for.
     const timer = clock.setTimeout(
-      () => reject(new TimeoutError(`${what} did not end within ${timeoutMs} ms`)),
+      // Whole milliseconds, so that the same trouble has the same text each time.
+      () => reject(new TimeoutError(`${what} did not end within ${Math.round(timeoutMs)} ms`)),
       timeoutMs,
     );
     pending.then(
