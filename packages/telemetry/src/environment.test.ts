@@ -26,6 +26,14 @@ describe("readEnvironment", () => {
     });
   });
 
+  it("says that pushed metrics are cumulative where something else is preferred", () => {
+    const name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    expect(readEnvironment({ [name]: "Cumulative" }).problems).toEqual([]);
+    expect(readEnvironment({ [name]: "delta" }).problems).toMatchObject([
+      { variable: name, value: "delta", remedy: expect.stringContaining("cumulativetodelta") as string },
+    ]);
+  });
+
   it("limits spans as it is told, those for spans before those for all", () => {
     const env = {
       OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: "100",

@@ -70,6 +70,11 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
   const disabled = reader.choice("OTEL_SDK_DISABLED", ["false", "true"]) === "true";
   const maxQueueSize = reader.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1);
   const intervalMs = reader.number("OTEL_METRIC_EXPORT_INTERVAL", 60_000, 1);
+  reader.only(
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+    "cumulative",
+    "the metrics of catalogs are running totals; let the Collector's cumulativetodelta processor make others of them",
+  );
   return {
     problems,
     disabled,
@@ -183,6 +188,12 @@ function createVariables(env: NodeJS.ProcessEnv, problems: EnvironmentProblem[])
       if (number >= min && number <= max) return number;
       ignore(name, `use a number from ${min} to ${max}`, value);
       return fallback;
+    },
+
+    /** For variables of which nothing but the default is acted on. */
+    only(name: string, allowed: string, remedy: string): void {
+      const value = text(name)?.toLowerCase();
+      if (value !== undefined && value !== allowed) ignore(name, remedy, value);
     },
 
     limit(name: string, fallback: number, min: number): number {

@@ -22,7 +22,7 @@ export function writeAttribute(
   value: AttributeValue,
   limits: AttributeLimits,
 ): Written {
-  if (isSimple(value, limits) && key.length > 0) {
+  if (isSimple(value, limits) && isUsual(key)) {
     const isNew = !Object.hasOwn(attributes, key);
     if (isNew && count >= limits.attributeCountLimit) return "dropped";
     attributes[key] = value;
@@ -49,7 +49,7 @@ export function copyAttributes(
 ): { readonly attributes: Attributes; readonly count: number; readonly dropped: number } {
   let count = 0;
   for (const key in given) {
-    if (!isSimple(given[key], limits) || key.length === 0 || !Object.hasOwn(given, key))
+    if (!isSimple(given[key], limits) || !isUsual(key) || !Object.hasOwn(given, key))
       return copyWithCare(given, limits);
     count++;
   }
@@ -61,6 +61,10 @@ export function copyAttributes(
 function copyWithCare(given: Attributes, limits: AttributeLimits): ReturnType<typeof copyAttributes> {
   const { attributes = {}, droppedAttributesCount = 0 } = cleanAttributes(given, limits);
   return { attributes, count: Object.keys(attributes).length, dropped: droppedAttributesCount };
+}
+
+function isUsual(key: string): boolean {
+  return key.length > 0 && key !== "__proto__";
 }
 
 function isSimple(value: unknown, limits: AttributeLimits): value is string | number | boolean {

@@ -61,116 +61,113 @@ export interface SpanBeginning {
 const unset: SpanStatus = Object.freeze({ code: SpanStatusCode.UNSET });
 
 /**
- * A recording span, the official SDK's twin in all that is seen of it. Spans live until their batch is exported, and there are many: what
- * most never have (events, links) is made when it is first needed, and times become pairs when they are read.
+ * A recording span, the official SDK's twin in what is read of it. Spans live until their batch is exported, and there are many: what most
+ * never have (events, links) is made when it is first needed, and times become pairs when they are read. Its fields are private to the
+ * compiler alone, since exporters wrap spans in proxies and in objects that inherit from them, e.g. to take secrets out.
  */
 export class RecordingSpan implements Span {
   name: string;
   readonly kind: SpanKind;
   readonly attributes: Attributes;
+  readonly resource: Resource;
+  readonly instrumentationScope: InstrumentationScope;
   status: SpanStatus = unset;
-  readonly #origin: SpanOrigin;
-  readonly #context: SpanContext;
-  readonly #parent: SpanContext | undefined;
-  readonly #offsetMs: number;
+  private readonly _origin: SpanOrigin;
+  private readonly _context: SpanContext;
+  private readonly _parent: SpanContext | undefined;
+  private readonly _offsetMs: number;
   /** Of `performance.now()`, or what the caller gave. */
-  readonly #start: number | HrTime;
-  #end: number | HrTime | undefined;
-  #ended = false;
-  #attributeCount: number;
-  #droppedAttributes: number;
-  #events: TimedEvent[] | undefined;
-  #droppedEvents = 0;
-  #links: Link[] | undefined;
-  #droppedLinks = 0;
+  private readonly _start: number | HrTime;
+  private _end: number | HrTime | undefined;
+  private _ended = false;
+  private _attributeCount: number;
+  private _droppedAttributes: number;
+  private _events: TimedEvent[] | undefined;
+  private _droppedEvents = 0;
+  private _links: Link[] | undefined;
+  private _droppedLinks = 0;
 
   constructor(origin: SpanOrigin, beginning: SpanBeginning) {
     const now = performance.now();
     this.name = beginning.name;
     this.kind = beginning.kind;
     this.attributes = beginning.attributes;
-    this.#origin = origin;
-    this.#context = beginning.context;
-    this.#parent = beginning.parent;
-    this.#offsetMs = wallOffsetMs(now);
-    this.#start = beginning.startTime === undefined ? now : (toTime(beginning.startTime) ?? now);
-    this.#attributeCount = beginning.attributeCount;
-    this.#droppedAttributes = beginning.droppedAttributes;
+    this.resource = origin.resource;
+    this.instrumentationScope = origin.instrumentationScope;
+    this._origin = origin;
+    this._context = beginning.context;
+    this._parent = beginning.parent;
+    this._offsetMs = wallOffsetMs(now);
+    this._start = beginning.startTime === undefined ? now : (toTime(beginning.startTime) ?? now);
+    this._attributeCount = beginning.attributeCount;
+    this._droppedAttributes = beginning.droppedAttributes;
     const { links } = beginning;
     if (links !== undefined && links.length > 0) {
       const { linkCountLimit } = origin.limits;
-      this.#links = linkCountLimit === 0 ? [] : links.slice(-linkCountLimit);
-      this.#droppedLinks = links.length - this.#links.length;
+      this._links = linkCountLimit === 0 ? [] : links.slice(-linkCountLimit);
+      this._droppedLinks = links.length - this._links.length;
     }
   }
 
   get parentSpanContext(): SpanContext {
     // The official type leaves it out where there is none, which a getter cannot.
-    return this.#parent as SpanContext;
-  }
-
-  get resource(): Resource {
-    return this.#origin.resource;
-  }
-
-  get instrumentationScope(): InstrumentationScope {
-    return this.#origin.instrumentationScope;
+    return this._parent as SpanContext;
   }
 
   get startTime(): HrTime {
-    return this.#hrTime(this.#start);
+    return this._hrTime(this._start);
   }
 
   /** `[0, 0]` before the end. */
   get endTime(): HrTime {
-    return this.#end === undefined ? [0, 0] : this.#hrTime(this.#end);
+    return this._end === undefined ? [0, 0] : this._hrTime(this._end);
   }
 
   /** `[-1, -1]` before the end. */
   get duration(): HrTime {
-    return this.#end === undefined ? [-1, -1] : hrTimeDuration(this.startTime, this.endTime);
+    return this._end === undefined ? [-1, -1] : hrTimeDuration(this.startTime, this.endTime);
   }
 
   get ended(): boolean {
-    return this.#ended;
+    return this._ended;
   }
 
   get events(): TimedEvent[] {
-    return this.#events ?? [];
+    return (this._events ??= []);
   }
 
   get links(): Link[] {
-    return this.#links ?? [];
+    return (this._links ??= []);
   }
 
   get droppedAttributesCount(): number {
-    return this.#droppedAttributes;
+    return this._droppedAttributes;
   }
 
   get droppedEventsCount(): number {
-    return this.#droppedEvents;
+    return this._droppedEvents;
   }
 
   get droppedLinksCount(): number {
-    return this.#droppedLinks;
+    return this._droppedLinks;
   }
 
   spanContext(): SpanContext {
-    return this.#context;
+    return this._context;
   }
 
   isRecording(): boolean {
-    return !this.#ended;
+    return !this._ended;
   }
 
   setAttribute(key: string, value: AttributeValue): this {
-    if (this.#isOver()) return this;
-    switch (writeAttribute(this.attributes, this.#attributeCount, key, value, this.#origin.limits)) {
+    if (this._isOver()) return this;
+    switch (writeAttribute(this.attributes, this._attributeCount, key, value, this._origin.limits)) {
       case "added":
-        this.#attributeCount++;
+        this._attributeCount++;
         break;
       case "dropped":
-        if (this.#droppedAttributes++ === 0) this.#warn("has no room for more attributes, the limit is reached");
+        if (this._droppedAttributes++ === 0) this._warn("has no room for more attributes, the limit is reached");
         break;
       case "replaced":
       case "left out":
@@ -178,28 +175,28 @@ export class RecordingSpan implements Span {
     return this;
   }
 
-  setAttributes(attributes: Attributes): this {
-    for (const [key, value] of Object.entries(attributes)) this.setAttribute(key, value);
+  setAttributes(attributes: Attributes | null | undefined): this {
+    for (const [key, value] of Object.entries(attributes ?? {})) this.setAttribute(key, value);
     return this;
   }
 
   addEvent(name: string, attributesOrTime?: Attributes | TimeInput, time?: TimeInput): this {
-    if (this.#isOver()) return this;
-    const { eventCountLimit, attributePerEventCountLimit, attributeValueLengthLimit } = this.#origin.limits;
+    if (this._isOver()) return this;
+    const { eventCountLimit, attributePerEventCountLimit, attributeValueLengthLimit } = this._origin.limits;
     const attributes = isTimeInput(attributesOrTime) ? undefined : attributesOrTime;
     const at = isTimeInput(attributesOrTime) && !isTimeInput(time) ? attributesOrTime : time;
     if (eventCountLimit === 0) {
-      this.#droppedEvents++;
+      this._droppedEvents++;
       return this;
     }
-    const events = (this.#events ??= []);
+    const events = (this._events ??= []);
     if (events.length >= eventCountLimit) {
-      if (this.#droppedEvents++ === 0) this.#warn("loses its oldest events, the limit is reached");
+      if (this._droppedEvents++ === 0) this._warn("loses its oldest events, the limit is reached");
       events.shift();
     }
     events.push({
       name,
-      time: this.#hrTime(toTime(at) ?? performance.now()),
+      time: this._hrTime(toTime(at) ?? performance.now()),
       ...cleanSimpleAttributes(attributes, {
         attributeCountLimit: attributePerEventCountLimit,
         attributeValueLengthLimit,
@@ -209,18 +206,18 @@ export class RecordingSpan implements Span {
   }
 
   addLink(link: Link): this {
-    if (this.#isOver()) return this;
-    const { linkCountLimit } = this.#origin.limits;
+    if (this._isOver()) return this;
+    const { linkCountLimit } = this._origin.limits;
     if (linkCountLimit === 0) {
-      this.#droppedLinks++;
+      this._droppedLinks++;
       return this;
     }
-    const links = (this.#links ??= []);
+    const links = (this._links ??= []);
     if (links.length >= linkCountLimit) {
-      if (this.#droppedLinks++ === 0) this.#warn("loses its oldest links, the limit is reached");
+      if (this._droppedLinks++ === 0) this._warn("loses its oldest links, the limit is reached");
       links.shift();
     }
-    links.push(cleanLink(link, this.#origin.limits));
+    links.push(cleanLink(link, this._origin.limits));
     return this;
   }
 
@@ -230,18 +227,18 @@ export class RecordingSpan implements Span {
   }
 
   setStatus(status: SpanStatus): this {
-    if (this.#isOver() || status.code === SpanStatusCode.UNSET || this.status.code === SpanStatusCode.OK) return this;
+    if (this._isOver() || status.code === SpanStatusCode.UNSET || this.status.code === SpanStatusCode.OK) return this;
     const { code, message } = status;
     const isText = typeof message === "string";
     if (code === SpanStatusCode.ERROR && message !== undefined && !isText) {
-      this.#warn(`has a status whose message is no text but ${typeof message}`);
+      this._warn(`has a status whose message is no text but ${typeof message}`);
     }
     this.status = code === SpanStatusCode.ERROR && isText ? { code, message } : { code };
     return this;
   }
 
   updateName(name: string): this {
-    if (!this.#isOver()) this.name = name;
+    if (!this._isOver()) this.name = name;
     return this;
   }
 
@@ -256,35 +253,35 @@ export class RecordingSpan implements Span {
     }
     if (attributes[ATTR_EXCEPTION_TYPE] !== undefined || attributes[ATTR_EXCEPTION_MESSAGE] !== undefined) {
       this.addEvent("exception", attributes, time);
-    } else this.#warn("was given an exception with neither name nor message");
+    } else this._warn("was given an exception with neither name nor message");
   }
 
   end(time?: TimeInput): void {
-    if (this.#ended) {
-      diag.error(`span ${this.name} (${this.#context.traceId}-${this.#context.spanId}) was ended twice`);
+    if (this._ended) {
+      diag.error(`span ${this.name} (${this._context.traceId}-${this._context.spanId}) was ended twice`);
       return;
     }
-    this.#end = (time === undefined ? undefined : toTime(time)) ?? performance.now();
-    if (isBefore(this.#end, this.#start) ?? hrTimeDuration(this.startTime, this.endTime)[0] < 0) {
-      this.#warn("was given an end before its start; it ends when it started");
-      this.#end = this.#start;
+    this._end = (time === undefined ? undefined : toTime(time)) ?? performance.now();
+    if (isBefore(this._end, this._start) ?? hrTimeDuration(this.startTime, this.endTime)[0] < 0) {
+      this._warn("was given an end before its start; it ends when it started");
+      this._end = this._start;
     }
-    this.#origin.events.onEnding(this);
-    this.#ended = true;
-    this.#origin.events.onEnd(this);
+    this._origin.events.onEnding(this);
+    this._ended = true;
+    this._origin.events.onEnd(this);
   }
 
-  #hrTime(time: number | HrTime): HrTime {
-    return typeof time === "number" ? toHrTime(time, this.#offsetMs) : time;
+  private _hrTime(time: number | HrTime): HrTime {
+    return typeof time === "number" ? toHrTime(time, this._offsetMs) : time;
   }
 
-  #isOver(): boolean {
-    if (this.#ended) this.#warn("has ended and takes no more changes");
-    return this.#ended;
+  private _isOver(): boolean {
+    if (this._ended) this._warn("has ended and takes no more changes");
+    return this._ended;
   }
 
-  #warn(what: string): void {
-    diag.warn(`span ${this.name} (${this.#context.traceId}-${this.#context.spanId}) ${what}`);
+  private _warn(what: string): void {
+    diag.warn(`span ${this.name} (${this._context.traceId}-${this._context.spanId}) ${what}`);
   }
 }
 

@@ -59,7 +59,7 @@ describe("createTracerProvider", () => {
       }),
       { seed: 20_261, numRuns: full ? 20_000 : 600 },
     );
-  });
+  }, 120_000);
 
   it("tells processors of each span's start, ending and end, in order, and waits for them", async () => {
     const told: string[] = [];
@@ -124,6 +124,71 @@ describe("createTracerProvider", () => {
     ],
   ])("refuses %j", (spanLimits, message) => {
     expect(() => createTracerProvider({ spanLimits })).toThrow(message);
+  });
+
+  it.each([
+    [null, "options must be an object, got null"],
+    [{ sampler: {} }, "sampler must have shouldSample(); the given object lacks shouldSample"],
+    [
+      { idGenerator: { generateSpanId() {} } },
+      "idGenerator must have generateTraceId(), generateSpanId(); the given object lacks generateTraceId",
+    ],
+    [{ resource: 5 }, "resource must be one of @opentelemetry/resources, got number"],
+    [{ spanProcessors: "x" }, "spanProcessors must be a list, got string"],
+    [
+      { spanProcessors: [undefined] },
+      "spanProcessors[0] must have onStart(), onEnd(), forceFlush(), shutdown(); null lacks onStart, onEnd, forceFlush, shutdown",
+    ],
+    [
+      { spanLimits: { attributeCount: 5 } },
+      "spanLimits.attributeCount is no limit; there are attributeCountLimit, attributeValueLengthLimit",
+    ],
+  ])("refuses options that are none: %j", (options, message) => {
+    expect(() => createTracerProvider(options as unknown as TracerProviderOptions)).toThrow(message);
+  });
+
+  it("makes spans that exporters may wrap and processors may add to", () => {
+    const wrapped: ReadableSpan[] = [];
+    const span = createTracerProvider({
+      spanProcessors: [
+        {
+          ...collectInto([]),
+          onEnd(ended) {
+            ended.events.push({ name: "by a processor", time: [1, 2] });
+            wrapped.push(
+              Object.create(ended, { attributes: { value: { secret: "(redacted)" } } }) as ReadableSpan,
+              new Proxy(ended, {}),
+            );
+          },
+        },
+      ],
+    })
+      .getTracer("test")
+      .startSpan("work", { attributes: { secret: "s3cr3t" }, startTime: [1, 0], links: null as unknown as Link[] });
+    span.setAttributes(null as unknown as Attributes).setAttribute("n", 1);
+    span.end([3, 5]);
+    const [inherited, proxy] = wrapped.map(show);
+    expect(inherited).toMatchObject({ attributes: [["secret", "(redacted)"]], duration: [2, 5], ended: true });
+    expect(inherited).toMatchObject({ events: [{ name: "by a processor" }], spanContext: span.spanContext() });
+    expect(proxy).toMatchObject({
+      attributes: [
+        ["secret", "s3cr3t"],
+        ["n", 1],
+      ],
+    });
+    expect(proxy).toMatchObject({
+      startTime: [1, 0],
+      endTime: [3, 5],
+      links: [],
+      instrumentationScope: { name: "test" },
+    });
+  });
+
+  it("takes no attribute that would change what an object is", () => {
+    const attributes = JSON.parse('{"a":1,"__proto__":"x"}') as Attributes;
+    const span = createTracerProvider().getTracer("test").startSpan("work", { attributes });
+    span.setAttribute("__proto__", "y");
+    expect(Object.entries((span as unknown as ReadableSpan).attributes)).toEqual([["a", 1]]);
   });
 
   it("warns of tracers without a name, of changes after the end and of a second end", () => {

@@ -37,24 +37,15 @@ const defaultLimits = {
  *
  * @param options as the official provider's, with its defaults: parent-based sampling of everything, 128 attributes, events and links per
  * span, texts of any length
- * @throws TelemetryError `invalid_options` for a limit that is no whole number from 0 on (texts: from 1 on; both may be Infinity)
+ * @throws TelemetryError `invalid_options` for a limit that is no whole number from 0 on (texts: from 1 on; both may be Infinity) and for
+ * what is no resource, sampler, processor or id generator
  */
 export function createTracerProvider(options: TracerProviderOptions = {}): TracerProvider {
+  checkOptions(options);
   const { resource = defaultResource(), spanProcessors: processors = [] } = options;
   const { sampler = new ParentBasedSampler({ root: new AlwaysOnSampler() }) } = options;
   const { idGenerator = new RandomIdGenerator() } = options;
-  const limits = { ...defaultLimits };
-  for (const [name, value] of Object.entries(options.spanLimits ?? {}) as [keyof typeof limits, number | undefined][]) {
-    if (value === undefined) continue;
-    const least = name === "attributeValueLengthLimit" ? 1 : 0;
-    if (!(value >= least) || !(Number.isInteger(value) || value === Infinity)) {
-      throw new TelemetryError(
-        "invalid_options",
-        `spanLimits.${name} must be a whole number from ${least} on, or Infinity, got ${value}`,
-      );
-    }
-    limits[name] = value;
-  }
+  const limits = settleLimits(options.spanLimits);
   const events = combine(processors);
   const tracers = new Map<string, Tracer>();
   let closing: Promise<void> | undefined;
@@ -79,6 +70,62 @@ export function createTracerProvider(options: TracerProviderOptions = {}): Trace
     forceFlush: () => all(processors, (processor) => processor.forceFlush()),
     shutdown: () => (closing ??= all(processors, (processor) => processor.shutdown())),
   };
+}
+
+function settleLimits(given: OfficialOptions["spanLimits"] = {}): typeof defaultLimits {
+  const limits = { ...defaultLimits };
+  for (const [name, value] of Object.entries(given) as [keyof typeof limits, number | undefined][]) {
+    if (value === undefined) continue;
+    if (!Object.hasOwn(limits, name)) {
+      throw invalid(`spanLimits.${name} is no limit; there are ${Object.keys(limits).join(", ")}`);
+    }
+    const least = name === "attributeValueLengthLimit" ? 1 : 0;
+    if (!(value >= least) || !(Number.isInteger(value) || value === Infinity)) {
+      throw invalid(`spanLimits.${name} must be a whole number from ${least} on, or Infinity, got ${value}`);
+    }
+    limits[name] = value;
+  }
+  return limits;
+}
+
+/** For callers without types: what is wrong would otherwise show at the first span. */
+function checkOptions(options: Partial<Record<keyof TracerProviderOptions, unknown>> | null): void {
+  if (typeof options !== "object" || options === null)
+    throw invalid(`options must be an object, got ${nameOf(options)}`);
+  const { resource, sampler, idGenerator, spanProcessors, spanLimits } = options;
+  checkMethods("sampler", sampler, ["shouldSample"]);
+  checkMethods("idGenerator", idGenerator, ["generateTraceId", "generateSpanId"]);
+  if (resource !== undefined && (typeof resource !== "object" || resource === null || !("attributes" in resource))) {
+    throw invalid(`resource must be one of @opentelemetry/resources, got ${nameOf(resource)}`);
+  }
+  if (spanLimits !== undefined && (typeof spanLimits !== "object" || spanLimits === null)) {
+    throw invalid(`spanLimits must be an object, got ${nameOf(spanLimits)}`);
+  }
+  if (spanProcessors === undefined) return;
+  if (!Array.isArray(spanProcessors)) throw invalid(`spanProcessors must be a list, got ${nameOf(spanProcessors)}`);
+  spanProcessors.forEach((processor: unknown, index) =>
+    checkMethods(`spanProcessors[${index}]`, processor ?? null, ["onStart", "onEnd", "forceFlush", "shutdown"]),
+  );
+}
+
+function checkMethods(field: string, value: unknown, methods: readonly string[]): void {
+  if (value === undefined) return;
+  const missing = methods.filter((method) => typeof (value as Record<string, unknown> | null)?.[method] !== "function");
+  if (missing.length > 0) {
+    throw invalid(
+      `${field} must have ${methods.map((method) => `${method}()`).join(", ")}; ${nameOf(value)} lacks ${missing.join(", ")}`,
+    );
+  }
+}
+
+function invalid(message: string): TelemetryError {
+  return new TelemetryError("invalid_options", message);
+}
+
+/** What a value is, not what it holds, which may be a secret. */
+function nameOf(value: unknown): string {
+  if (value === null || typeof value !== "object") return value === null ? "null" : typeof value;
+  return Array.isArray(value) ? "a list" : "the given object";
 }
 
 function combine(processors: readonly SpanProcessor[]): SpanEvents {

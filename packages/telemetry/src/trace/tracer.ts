@@ -31,7 +31,7 @@ export class RecordingTracer implements Tracer {
     const traceId = parent === undefined ? this.#ids.generateTraceId() : parent.traceId;
     const { kind = SpanKind.INTERNAL } = options;
     const { limits } = this.#origin;
-    const links = options.links === undefined ? noLinks : options.links.map((link) => cleanLink(link, limits));
+    const links = options.links?.map((link) => cleanLink(link, limits)) ?? noLinks;
     let { attributes, count, dropped } = copyAttributes(options.attributes, noLimits);
     const sampling = this.#sampler.shouldSample(at, traceId, name, kind, attributes, links);
     const isSampled = sampling.decision === SamplingDecision.RECORD_AND_SAMPLED;
