@@ -119,7 +119,7 @@ function goalRows(results: Results): BenchRow[] {
       Math.exp(cells.reduce((sum, cell) => sum + Math.log(cell[round] ?? Number.NaN), 0) / cells.length),
     );
     return {
-      what: `${what}, 1,000 and 10,000 series, ×`,
+      what: `${what}, geometric mean over 1,000 and 10,000 series, ×`,
       rounds: means,
       must: { atLeast: must },
       moonshot: { atLeast: moonshot },
