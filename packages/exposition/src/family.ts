@@ -8,6 +8,7 @@ import { prepareLabels, type LabelCache, type LabelSource } from "./label-cache.
 import { mergeBlocks } from "./merge.ts";
 import type { NamedMetric } from "./name.ts";
 import type { Naming } from "./naming.ts";
+import { seriesNames } from "./openmetrics-head.ts";
 
 export interface FamilyHead {
   /** Exactly the series' name; for a histogram what precedes `_bucket`. */
@@ -100,7 +101,7 @@ export function* groupFamilies(snapshot: MetricsSnapshot, options: GroupOptions)
     if (head === undefined) continue;
     const known = heads.get(head.name);
     if (known === undefined) {
-      const owner = sampleNames(head)
+      const owner = seriesNames(head)
         .map((name) => claimed.get(name))
         .find((name) => name !== undefined);
       if (owner !== undefined) {
@@ -108,7 +109,7 @@ export function* groupFamilies(snapshot: MetricsSnapshot, options: GroupOptions)
         report(new ExpositionError("conflicting_family", message));
         continue;
       }
-      for (const name of sampleNames(head)) claimed.set(name, head.name);
+      for (const name of seriesNames(head)) claimed.set(name, head.name);
       heads.set(head.name, { head, streams: [stream] });
     } else if (known.head.type !== head.type) {
       const message = `instrument ${columns.descriptor.name} is a ${head.type}, but ${head.name} is a ${known.head.type} already; rename one`;
@@ -196,10 +197,6 @@ function kindOf(columns: StreamSnapshot): NamedMetric["kind"] {
   if (columns.kind === "gauge") return "gauge";
   if (columns.kind === "sum") return columns.monotonic ? "counter" : "up-down counter";
   return "histogram";
-}
-
-function sampleNames({ name, type }: FamilyHead): string[] {
-  return type === "histogram" ? [name, `${name}_bucket`, `${name}_count`, `${name}_sum`] : [name];
 }
 
 /** The same columns, or where some series cannot be shown, a copy with holes in these rows. */

@@ -40,13 +40,18 @@ export function createNaming(strategy: TranslationStrategy, escaping: Escaping):
   }
   return {
     id: escaping,
-    label: (key) => escapeName(wellFormed(key), escaping, false) || "_",
+    label: (key) => labelName(escapeName(wellFormed(key), escaping, false)),
     metric: (metric) => {
       const translated = translateName(metric, { suffixes, name: wellFormed });
       if (translated === undefined || translated.name === "") return undefined;
       return { name: escapeName(translated.name, escaping, true), unit: escapeName(translated.unit, escaping, true) };
     },
   };
+}
+
+// As a label `__name__` would be a second name of the metric, for which Prometheus rejects the page. The others call it `_name_`, too.
+function labelName(escaped: string): string {
+  return escaped === "__name__" ? "_name_" : escaped || "_";
 }
 
 // Half a surrogate pair cannot be written in UTF-8, and Prometheus' lexers take a NUL for the end of the page.

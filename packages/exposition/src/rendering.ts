@@ -57,15 +57,22 @@ export interface Rendering {
   page(wish: PageWish): Promise<WrittenPage>;
 }
 
-/** Groups a snapshot's families once for each set of names; what cannot be shown is reported with the first. */
+/** Groups a snapshot's families once for each set of names; what cannot be shown is reported with the first that lacks it. */
 export function createRendering(snapshot: MetricsSnapshot, options: RenderingOptions): Rendering {
   const { strategy, clock, report, timestamps, pool } = options;
   const grouped = new Map<string, Promise<readonly Family[]>>();
+  const reported = new Set<string>();
   const families = (escaping: Escaping): Promise<readonly Family[]> => {
     const naming = createNaming(strategy, escaping);
     let result = grouped.get(naming.id);
     if (result === undefined) {
-      const once = grouped.size === 0 ? report : (): void => {};
+      const first = grouped.size === 0;
+      const once = (error: ExpositionError): void => {
+        // Only a conflict may be one of names; all else has been said with the first, perhaps in other names.
+        if (!first && (reported.has(error.message) || error.code !== "conflicting_family")) return;
+        reported.add(error.message);
+        report(error);
+      };
       const steps = groupFamilies(snapshot, { ...options, naming, report: once });
       result = runInSlices(steps, clock, () => {});
       grouped.set(naming.id, result);

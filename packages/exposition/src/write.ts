@@ -7,6 +7,7 @@ import type { Block, Family } from "./family.ts";
 import { escapeHelp, escapeLabel } from "./label.ts";
 import { isClassicName } from "./naming.ts";
 import { formatBound } from "./number.ts";
+import { openMetricsHeads, type OpenMetricsHead } from "./openmetrics-head.ts";
 import { TextSink, valueBytes, type LineEnds } from "./text-sink.ts";
 import { exemplarBytes, exemplarWriter } from "./write-exemplar.ts";
 
@@ -28,22 +29,25 @@ export interface WriteOptions {
  * 0.0.4 and 1.0.0 differ in their names only, which the families bring along.
  * https://prometheus.io/docs/instrumenting/exposition_formats/ https://prometheus.io/docs/specs/om/open_metrics_spec/
  *
- * In OpenMetrics series have exactly the names of the text page. That format lets a `counter` have no other sample than its family's
- * name plus `_total`; where keeping the name is impossible so, the family is `unknown`: a counter without `_total`, and one whose name
- * less `_total` is another family. No `_created`.
+ * In OpenMetrics series have exactly the names of the text page, and families the types that are possible so. No `_created`.
  */
 export function* writeText(families: readonly Family[], options: WriteOptions): Generator<Uint8Array> {
   const { openMetrics } = options;
   const sink = new TextSink(options.pool);
-  const names = new Set(families.map(({ name }) => name));
+  const heads = openMetrics ? openMetricsHeads(families) : undefined;
   const tail = timestampText(options);
   for (const family of families) {
-    const { exemplars } = writeHead(sink, family, openMetrics, names);
-    for (const block of family.blocks) {
-      const rows = writeBlock(sink, family, block, { ...options, exemplars: openMetrics && exemplars, tail });
-      while (!rows.next().done) yield* sink.take();
+    const head = heads?.get(family);
+    const exemplars = head !== undefined && (head.type === "counter" || head.type === "histogram");
+    for (const part of head?.split ? splitParts : [undefined]) {
+      if (head === undefined) writeTextHead(sink, family);
+      else writeOpenMetricsHead(sink, family, { ...head, name: head.name + (part ?? "") });
+      for (const block of family.blocks) {
+        const rows = writeBlock(sink, family, block, { ...options, exemplars, tail, part });
+        while (!rows.next().done) yield* sink.take();
+      }
+      yield* sink.take();
     }
-    yield* sink.take();
   }
   if (openMetrics) sink.write("# EOF\n");
   yield* sink.end();
@@ -54,24 +58,17 @@ function timestampText({ openMetrics, timestampMs }: WriteOptions): string {
   return openMetrics ? ` ${timestampMs / 1000}\n` : ` ${Math.round(timestampMs)}\n`;
 }
 
-function writeHead(
-  sink: TextSink,
-  family: Family,
-  openMetrics: boolean,
-  names: ReadonlySet<string>,
-): { readonly exemplars: boolean } {
-  if (!openMetrics) {
-    const name = quoted(family.name);
-    if (family.help !== "") sink.write(`# HELP ${name} ${escapeHelp(family.help, false)}\n`);
-    sink.write(`# TYPE ${name} ${family.type === "info" ? "gauge" : family.type}\n`);
-    return { exemplars: false };
-  }
-  const { name, type } = openMetricsHead(family, names);
+function writeTextHead(sink: TextSink, { name, type, help }: Family): void {
+  const written = quoted(name);
+  if (help !== "") sink.write(`# HELP ${written} ${escapeHelp(help, false)}\n`);
+  sink.write(`# TYPE ${written} ${type === "info" ? "gauge" : type}\n`);
+}
+
+function writeOpenMetricsHead(sink: TextSink, { unit, help }: Family, { name, type }: OpenMetricsHead): void {
   const written = quoted(name);
   sink.write(`# TYPE ${written} ${type}\n`);
-  if (hasUnit(name, family.unit)) sink.write(`# UNIT ${written} ${family.unit}\n`);
-  if (family.help !== "") sink.write(`# HELP ${written} ${escapeHelp(family.help, true)}\n`);
-  return { exemplars: type === "counter" || type === "histogram" };
+  if (hasUnit(name, unit)) sink.write(`# UNIT ${written} ${unit}\n`);
+  if (help !== "") sink.write(`# HELP ${written} ${escapeHelp(help, true)}\n`);
 }
 
 /** The unit must be the end of the family's name; otherwise a strict parser rejects the page. */
@@ -79,23 +76,16 @@ export function hasUnit(name: string, unit: string): boolean {
   return unit !== "" && isClassicName(unit, false) && name.endsWith(`_${unit}`);
 }
 
-const suffixes = { counter: "_total", info: "_info" } as const;
-
-function openMetricsHead(
-  { name, type }: Family,
-  names: ReadonlySet<string>,
-): { readonly name: string; readonly type: string } {
-  if (type === "gauge" || type === "histogram") return { name, type };
-  const base = name.slice(0, -suffixes[type].length);
-  const fits = base !== "" && name.endsWith(suffixes[type]) && !names.has(base);
-  return fits ? { name: base, type } : { name, type: "unknown" };
-}
-
 function quoted(name: string): string {
   return isClassicName(name, true) ? name : `"${escapeLabel(name)}"`;
 }
 
+/** Pieces of a histogram, by the suffix of their samples. */
+const splitParts = ["_bucket", "_sum", "_count"] as const;
+
 interface BlockOptions extends WriteOptions {
+  /** Of histograms only these samples; `undefined`: all. */
+  readonly part: (typeof splitParts)[number] | undefined;
   /** Whether exemplars are written. */
   readonly exemplars: boolean;
   /** The end of every line, or what precedes an exemplar. */
@@ -208,7 +198,7 @@ function histogramWriter(
   labels: ByteTexts,
   options: BlockOptions,
 ): HistogramWriter {
-  const { openMetrics } = options;
+  const { openMetrics, part } = options;
   const buckets = boundaries.length + 1;
   const head = sampleHead(`${name}_bucket`);
   const sumHead = sampleHead(`${name}_sum`);
@@ -243,13 +233,16 @@ function histogramWriter(
       sink.byte(comma);
     }
     const seen = sink.bucketLines(line, shape, counts, from, exemplars === undefined ? undefined : exemplarEnds);
+    if (part === "_bucket") return;
+    // What was written told how many there are.
+    if (part !== undefined) sink.rewind(line);
     const summed = sum !== undefined && (!openMetrics || (!mayFall && sum >= 0));
-    if (summed) {
+    if (summed && part !== "_count") {
       writeHeadOf(sink, sumHead, labels, row);
       sink.value(sum);
       sink.copy(tail, 0);
     }
-    if (!summed && openMetrics) return;
+    if ((!summed && openMetrics) || part === "_sum") return;
     writeHeadOf(sink, countHead, labels, row);
     sink.value(seen);
     sink.copy(tail, 0);
