@@ -220,6 +220,8 @@ describe.each(both)("a page of the %s provider", (provider) => {
       ...readPage((await reader.render({ names })).body, "text").keys(),
     ];
     expect(await shown("a_total", "c", "h_bucket")).toEqual(["a_total", "c_total", "h"]);
+    for (const name of ["h", "h_bucket", "h_sum", "h_count"]) expect(await shown(name)).toEqual(["h"]);
+    for (const name of ["h_total", "a_sum", "_sum", "a_total_count"]) expect(await shown(name)).toEqual([]);
     expect(await shown("nothing")).toEqual([]);
   });
 

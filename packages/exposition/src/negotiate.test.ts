@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { acceptsGzip, negotiate } from "./negotiate.ts";
 
@@ -37,6 +38,10 @@ describe("negotiate", () => {
     ["everything refused", "*/*;q=0", "text"],
     ["equal weights, OpenMetrics first", "application/openmetrics-text,text/plain", "openmetrics"],
     ["equal weights, text first", "text/plain,application/openmetrics-text", "text"],
+    ["the heavier, text first", "text/plain;q=0.2,application/openmetrics-text;q=0.9", "openmetrics"],
+    ["the heavier, OpenMetrics first", "application/openmetrics-text;q=0.2,text/plain;q=0.9", "text"],
+    ["the heavier, less specific", "application/openmetrics-text;version=1.0.0;q=0.2,text/plain;q=0.9", "text"],
+    ["the heavier version", "text/plain;version=0.0.4;q=0.2,text/plain;version=1.0.0;q=0.9", "text-1.0.0"],
     ["the whole application tree", "application/*", "openmetrics"],
     ["the tree below the type", "application/*;q=0.1,text/plain;q=0.2", "text"],
     ["a weight that is none", "application/openmetrics-text;q=often,text/plain;q=0.1", "text"],
@@ -85,6 +90,50 @@ describe("negotiate", () => {
     ["a scheme of the future", "text/plain;escaping=emoji", "underscores", "text/plain; version=0.0.4; charset=utf-8"],
   ])("finds the escaping for %s", (_name, accept, escaping, contentType) => {
     expect(negotiate(accept)).toMatchObject({ escaping, contentType });
+  });
+});
+
+describe("negotiate", () => {
+  /**
+   * What RFC 9110 makes of a header whose ranges are from the lists below, each at most once: every format has the weight of the most
+   * specific range that matches it, and of those that nobody else outweighs one is served.
+   */
+  function heaviest(ranges: readonly (readonly [range: string, q: number])[]): ReadonlySet<string> {
+    const weights = Object.entries(rangesOf).map(([page, mostSpecificFirst]) => {
+      const range = mostSpecificFirst.find((candidate) => ranges.some(([given]) => given === candidate));
+      return [page, ranges.find(([given]) => given === range)?.[1] ?? 0] as const;
+    });
+    const most = Math.max(...weights.map(([, q]) => q));
+    return new Set(most === 0 ? ["text"] : weights.filter(([, q]) => q === most).map(([page]) => page));
+  }
+  const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+  /** What of a header may be meant, the most specific first. Nobody gets text 1.0.0 or protobuf who does not name it whole. */
+  const rangesOf: Readonly<Record<string, readonly string[]>> = {
+    text: ["text/plain;version=0.0.4", "text/plain", "text/*", "*/*"],
+    "text-1.0.0": ["text/plain;version=1.0.0"],
+    openmetrics: ["application/openmetrics-text;version=1.0.0", "application/openmetrics-text", "application/*", "*/*"],
+    protobuf: [protobuf],
+  };
+
+  it("serves what weighs most, whatever the order and how specific the ranges are", () => {
+    const foreign = [
+      "image/png",
+      "text/html",
+      "application/openmetrics-text;version=0.0.1",
+      "text/plain;version=2.0.0",
+    ];
+    const range = fc.tuple(
+      fc.constantFrom(...new Set([...Object.values(rangesOf).flat(), ...foreign])),
+      fc.integer({ min: 0, max: 10 }).map((tenths) => tenths / 10),
+    );
+    const header = fc.uniqueArray(range, { maxLength: 7, selector: ([name]) => name });
+    fc.assert(
+      fc.property(header, (ranges) => {
+        const accept = ranges.map(([name, q]) => `${name};q=${q}`).join(", ");
+        expect(heaviest(ranges)).toContain(negotiate(accept).page);
+      }),
+      { numRuns: 2000, seed: 20261124 },
+    );
   });
 });
 

@@ -63,6 +63,31 @@ describe("pages asked for together", () => {
     expect((await packed).contentEncoding).toBe("gzip");
   });
 
+  it("keep their bytes for each who has not released them, whatever is rendered meanwhile", async () => {
+    const { reader, meter } = setUp();
+    const counter = meter.createCounter("c");
+    const record = (value: number): void => {
+      for (let series = 0; series < 1900; series++) counter.add(value, { series });
+    };
+    record(1);
+    // The first is of a collection that has begun; the others share the next.
+    const [, left, kept] = await Promise.all([reader.render(), reader.render(), reader.render()]);
+    expect(left.chunks).toBe(kept.chunks);
+    const bytes = Buffer.from(kept.body);
+    left.release();
+    left.release();
+    for (let round = 0; round < 3; round++) {
+      record(7);
+      (await reader.render()).release();
+      expect(bytes.equals(kept.body)).toBe(true);
+    }
+    // Then its memory serves for the next one.
+    kept.release();
+    await new Promise((resolve) => setImmediate(resolve));
+    const memory = new Set(kept.chunks.map(({ buffer }) => buffer));
+    expect((await reader.render()).chunks.some(({ buffer }) => memory.has(buffer))).toBe(true);
+  });
+
   it("are turned away beyond the limit, those apart that are shared", async () => {
     const { reader, release } = withSlowSource({ maxRenderings: 2 });
     const first = reader.render();
