@@ -49,13 +49,14 @@ export async function wholeLife(machines: number, progress: Progress, signal: Ab
     await step("create");
     progress(`${many}: ${writesPerSecond} writes a second`);
     const latenciesMs = await pacedWrites(names, world, signal);
-    progress(`${many} at rest`);
+    progress(`${many} at rest, after p99 ${percentile(latenciesMs, 99).toFixed(0)} ms`);
     await pause(settleSeconds * 1_000, signal);
     const before = await manager.cpu();
     await pause(restSeconds * 1_000, signal);
     const after = await manager.cpu();
     const restCpuPercent = ((after.cpuSeconds - before.cpuSeconds) / restSeconds) * 100;
     const restRssMib = manager.rssMib();
+    progress(`${many} rested: ${restCpuPercent.toFixed(1)} % of a core, ${restRssMib.toFixed(0)} MiB`);
     operations.push((await manager.counts()).operations);
     return { latenciesMs, restCpuPercent, restRssMib };
   }
@@ -80,6 +81,7 @@ export async function wholeLife(machines: number, progress: Progress, signal: Ab
     ),
     restartWindowSeconds: (performance.now() - began) / 1_000,
   };
+  progress(`${many} in step after ${restartSeconds.toFixed(1)} s`);
   for (const which of steps.slice(1)) await step(which);
   operations.push((await manager.counts()).operations);
   checkWork(world, machines, operations);
@@ -105,6 +107,12 @@ async function pacedWrites(names: readonly string[], world: World, signal: Abort
     await world.vms.patch({ namespace: "default", name }, body, { type: "merge" });
     return (await Promise.race([looked, pause(60_000, signal).then(() => Number.POSITIVE_INFINITY)])) - written;
   }
+}
+
+/** The smallest value that so many percent of all do not exceed; NaN of none. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.ceil((sorted.length * percent) / 100) - 1] ?? Number.NaN;
 }
 
 function sum(values: Iterable<number>): number {
