@@ -85,7 +85,7 @@ async function runOne(report: Report, folder: string, program: Program): Promise
       const began = performance.now();
       const all = await settle(world);
       const seconds = ((performance.now() - began) / 1_000).toFixed(1);
-      return `${checkMachines(world, all)}, ${killsOf(world)} kills, settled after ${seconds} s`;
+      return `${checkMachines(world, recorder, all)}, ${killsOf(world)} kills, settled after ${seconds} s`;
     });
     await report.check(`${what}: nothing lost and nothing doubled`, async () => {
       await tearDown(world);

@@ -27,6 +27,15 @@ export interface Recorder {
   readonly results: readonly KeptResult[];
   /** Attempts that were begun, by `UID operation`. */
   attempts(uid: string, operation: string): number;
+  /** Attempts of the operation on the object that were under way at this time, milliseconds since the epoch. */
+  underway(uid: string, operation: string, atMs: number): number;
+  /** `Kind namespace/name`. */
+  objectOf(uid: string): string | undefined;
+  /**
+   * A kube-apiserver that looked at the object before it got its finalizer deleted it after it had: it looks once, and deletes what is
+   * there. Nothing is left that could say what its machine is called.
+   */
+  slipped(uid: string): boolean;
   /** UIDs of VMSnapshots of a machine, by its UID. */
   snapshotsOf(uid: string): number;
   readonly blindness: readonly Blindness[];
@@ -43,6 +52,8 @@ export function startRecorder(world: Pick<World, "kube" | "apiBoot" | "etcdUrl">
   const results: KeptResult[] = [];
   const attempts = new Map<string, Set<number>>();
   const snapshots = new Map<string, Set<string>>();
+  const objects = new Map<string, string>();
+  const slipped = new Set<string>();
   const blindness: Blindness[] = [];
   let changes = 0;
   let failure: unknown;
@@ -61,6 +72,7 @@ export function startRecorder(world: Pick<World, "kube" | "apiBoot" | "etcdUrl">
       for (const result of resultsBetween(kind, before, after)) results.push({ ...result, object, change, atMs });
     if (after === undefined) return;
     const uid = after.metadata.uid ?? "";
+    objects.set(uid, object);
     for (const { operation, startedAtMs } of begunOn(kind, after)) {
       const key = `${uid} ${operation}`;
       attempts.set(key, (attempts.get(key) ?? new Set()).add(startedAtMs));
@@ -75,9 +87,14 @@ export function startRecorder(world: Pick<World, "kube" | "apiBoot" | "etcdUrl">
     for await (const { key, object } of watchEtcd(url, group, signal)) {
       const kind = kinds.find((candidate) => key.startsWith(`${followedKinds[candidate]}/`));
       if (kind === undefined) continue;
-      take(kind, known.get(key), object);
-      if (object === undefined) known.delete(key);
-      else known.set(key, object);
+      const before = known.get(key);
+      take(kind, before, object);
+      if (object !== undefined) known.set(key, object);
+      else {
+        known.delete(key);
+        const { uid = "", deletionTimestamp, finalizers = [] } = before?.metadata ?? {};
+        if (deletionTimestamp === undefined && finalizers.length > 0) slipped.add(uid);
+      }
     }
     throw new Error("etcd ended the watch");
   }
@@ -133,6 +150,20 @@ export function startRecorder(world: Pick<World, "kube" | "apiBoot" | "etcdUrl">
   return {
     results,
     attempts: (uid, operation) => attempts.get(`${uid} ${operation}`)?.size ?? 0,
+    underway(uid, operation, atMs) {
+      const begun = [...(attempts.get(`${uid} ${operation}`) ?? [])].filter((startedAtMs) => startedAtMs <= atMs);
+      const isOver = (startedAtMs: number): boolean =>
+        results.some(
+          (result) =>
+            result.object === objects.get(uid) &&
+            result.operation === operation &&
+            result.startedAtMs === startedAtMs &&
+            result.atMs < atMs,
+        );
+      return begun.filter((startedAtMs) => !isOver(startedAtMs)).length;
+    },
+    objectOf: (uid) => objects.get(uid),
+    slipped: (uid) => slipped.has(uid),
     snapshotsOf: (uid) => snapshots.get(uid)?.size ?? 0,
     blindness,
     get failure() {
