@@ -5,7 +5,7 @@ import { percentile, wholeLife } from "./whole.ts";
 
 const machines = 10_000;
 const turns = 3;
-const machinesPerSide = 500;
+const machinesPerSide = 300;
 /** Of everything together; whoever waits for a machine that never comes learns of it. */
 const longestMs = 480_000;
 

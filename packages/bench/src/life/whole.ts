@@ -28,7 +28,7 @@ export interface WholeLife {
 const writesPerSecond = 200;
 const pacedSeconds = 15;
 /** Until what the machines' making has left is cleared away. */
-const settleSeconds = 45;
+const settleSeconds = 30;
 const restSeconds = 30;
 const afterRestartSeconds = 3;
 
