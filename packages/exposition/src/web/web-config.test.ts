@@ -3,8 +3,14 @@ import { request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
-import type { Logger } from "@almanac/core";
-import { createTestPki, createVirtualClock, writeTestCertificate, type TestPki } from "@almanac/testkit";
+import { silentLogger, type Logger } from "@almanac/core";
+import {
+  createTestPki,
+  createVirtualClock,
+  writeTestCertificate,
+  type TestPki,
+  type VirtualClock,
+} from "@almanac/testkit";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
 import { afterAll, beforeAll, afterEach, describe, expect, it } from "vitest";
 import { createPrometheusReader } from "../reader.ts";
@@ -44,6 +50,13 @@ async function serve(yaml: string, options: Partial<WebConfigOptions> = {}) {
   const server = await startMetricsServer(reader, { webConfig: loaded.config });
   cleanUps.push(() => server.close());
   return { ...loaded, server };
+}
+
+/** Lets a configuration that is alone on this clock read its files once more. */
+async function settle(clock: VirtualClock): Promise<void> {
+  await clock.advance(5_000);
+  // Files are read in real time; then the next time is set.
+  while (clock.pending === 0) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** The status of `GET /metrics` over TLS, the server's common name with it; or that the handshake failed. */
@@ -215,9 +228,7 @@ describe("loadWebConfig", () => {
     ];
     for (const [yaml, expected] of changes) {
       await writeFile(file, yaml);
-      await clock.advance(5_000);
-      // Files are read in real time.
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await settle(clock);
       for (const [user, status] of Object.entries(expected)) expect(await ask(user), user).toMatchObject({ status });
     }
     expect(lines).toHaveLength(3);
@@ -271,25 +282,20 @@ describe("loadWebConfig", () => {
     const section = (token: string) =>
       `tls_server_config:\n  cert_file: ${own}/tls.crt\n  key_file: ${own}/tls.key\n${token}`;
     const { server, file, config } = await serve(section(""), { clock, logger });
-    const settle = async () => {
-      await clock.advance(5_000);
-      // Files are read in real time.
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    };
     expect(await get(server.port)).toEqual({ status: 200, name: "first" });
     await issue("second");
-    await settle();
+    await settle(clock);
     expect(await get(server.port)).toEqual({ status: 200, name: "second" });
     await writeFile(join(own, "tls.key"), "no key");
-    await settle();
-    await settle();
+    await settle(clock);
+    await settle(clock);
     expect(await get(server.port)).toEqual({ status: 200, name: "second" });
     await issue("third");
     await writeFile(file, section("bearer_token_files: [token]\n"));
-    await settle();
+    await settle(clock);
     expect(await get(server.port)).toEqual({ status: 401, name: "third" });
     await writeFile(file, "bearer_token_files: [token]\n");
-    await settle();
+    await settle(clock);
     expect(config.settings.tls).toBeDefined();
     expect(lines).toEqual([
       "web configuration reloaded",
@@ -300,7 +306,79 @@ describe("loadWebConfig", () => {
   });
 
   it.each([
-    ["rubbish", "a: [", "is no YAML"],
+    ["users", usersSection, { "": 401, "ann:secret": 200 }],
+    ["tokens", "bearer_token_files: [token]\n", { "": 401 }],
+    ["users and tokens", `${usersSection}bearer_token_files: [token]\n`, { "": 401, "ann:secret": 200 }],
+    ["users behind TLS", `${usersSection}tls_server_config: { cert_file: tls.crt, key_file: tls.key }\n`, { "": 401 }],
+  ])("lets nobody in whom %s kept out because the file is cut off for a moment", async (_name, yaml, expected) => {
+    const clock = createVirtualClock();
+    const lines: string[] = [];
+    const logger: Logger = {
+      ...silentLogger,
+      info: (message) => lines.push(message),
+      error: (_message, fields) => lines.push(String(fields?.["error"])),
+    };
+    const { server, file, config } = await serve(yaml, { clock, logger, comparePassword });
+    const statuses = async (): Promise<Record<string, number | undefined>> => {
+      const seen: Record<string, number | undefined> = {};
+      for (const user of Object.keys(expected)) {
+        const headers = user === "" ? {} : basic(user);
+        if (config.settings.tls !== undefined) seen[user] = (await get(server.port, { headers })).status;
+        else seen[user] = (await fetch(`${server.url}/metrics`, { headers })).status;
+      }
+      return seen;
+    };
+    const tls = config.settings.tls === undefined ? "" : tlsSection;
+    for (const cut of ["", "# users follow\n", `${tls}rate_limit: { interval: 1s, burst: 1000 }\n`]) {
+      await writeFile(file, cut);
+      await settle(clock);
+      await settle(clock);
+      expect(await statuses(), cut).toEqual(expected);
+    }
+    await writeFile(file, yaml);
+    await settle(clock);
+    expect(await statuses()).toEqual(expected);
+    const [first, ...others] = lines;
+    expect(first).toMatch(tls === "" ? /lets anybody in.*; .*restart/ : /restart/);
+    expect(new Set(others)).toEqual(
+      tls === "" ? new Set() : new Set([expect.stringMatching(/lets anybody in.*restart/) as string]),
+    );
+  });
+
+  it("may take off a password where certificates still tell who may in, and no other way", async () => {
+    const open = "client_auth_type: RequireAnyClientCert";
+    const closed = "client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt";
+    const { cert, key } = await pki.issue({ sans: ["prometheus"] });
+    for (const [section, status] of [
+      [open, 401],
+      [closed, 200],
+    ] as const) {
+      const clock = createVirtualClock();
+      const { server, file } = await serve(`${tlsSection}  ${section}\n${usersSection}`, { clock });
+      expect(await get(server.port, { cert, key })).toMatchObject({ status: 401 });
+      await writeFile(file, `${tlsSection}  ${section}\n`);
+      await settle(clock);
+      expect(await get(server.port, { cert, key }), section).toMatchObject({ status });
+    }
+  });
+
+  it("takes a file that lets anybody in at the start, and later ones that do", async () => {
+    const clock = createVirtualClock();
+    const { server, file } = await serve("", { clock });
+    const status = async () => (await fetch(`${server.url}/metrics`)).status;
+    expect(await status()).toBe(200);
+    await writeFile(file, "rate_limit: { interval: 1h, burst: 1 }\n");
+    await settle(clock);
+    expect([await status(), await status()]).toEqual([200, 429]);
+    await writeFile(file, "");
+    await settle(clock);
+    expect(await status()).toBe(200);
+  });
+
+  it.each([
+    ["rubbish", "rate_limit: {}\nhttp_server_config: [", "line 2, column 22: this is no YAML"],
+    ["a text that does not end", 'basic_auth_users: "secret-word', "line 1, column 31: this is no YAML"],
+    ["an alias of nothing", "rate_limit: *secret-word", "the file is no YAML"],
     ["a list", "- a", "the file has to be a mapping"],
     ["an unknown field", "tls: {}", "tls is not known; there are tls_server_config, http_server_config"],
     ["an unknown field within", `${tlsSection}  pin: "1"\n`, "tls_server_config.pin is not known"],
@@ -343,7 +421,18 @@ describe("loadWebConfig", () => {
       "ann has no bcrypt",
     ],
     ["a switch that is none", `${tlsSection}  prefer_server_cipher_suites: "on"\n`, 'true or false, not "on"'],
-    ["a key twice", "rate_limit: {}\nrate_limit: {}\n", "is no YAML"],
+    ["a field twice", "rate_limit: {}\nrate_limit: {}\n", "line 2, column 1: the field rate_limit stands here twice"],
+    ["a user twice", `${usersSection}  'ann': b\n`, "line 3, column 3: the field ann stands here twice"],
+    [
+      "a strange key twice",
+      `"secret-word, a": 1\n"secret-word, a": 1\n`,
+      "line 2, column 1: a field stands here twice",
+    ],
+    [
+      "a burst without its interval",
+      "rate_limit: { burst: 5 }",
+      "rate_limit.interval is missing; burst says nothing alone",
+    ],
     ["an empty token", "bearer_token_files: [empty]", "empty token would let anybody in"],
     ["a rate that is none", "rate_limit: { interval: often, burst: 1 }", "interval has to be a time"],
     ["a rate that lets nobody in", "rate_limit: { interval: 1s }", "burst has to be at least 1"],

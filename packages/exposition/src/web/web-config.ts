@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { describeError, silentLogger, systemClock, type Clock, type Logger, type Timer } from "@almanac/core";
-import { parse } from "yaml";
+import { parse, YAMLParseError } from "yaml";
 import { ExpositionError } from "../error.ts";
 import { createAccess, digest, type Access, type AccessRules } from "./access.ts";
 import { comparePassword as compareWithBcrypt, type ComparePassword } from "./compare-password.ts";
@@ -40,7 +40,7 @@ export interface WebConfig extends Disposable {
  * Reads TLS, authentication, headers and a rate limit from a file in the format of Prometheus' exporter-toolkit
  * (https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md), the one `--web.config.file` names. One field is added:
  * `bearer_token_files`, a list of files with a token each. The endpoint speaks HTTP/1.1 whatever `http2` says. A new version that cannot be
- * used is logged once, and the old one stays.
+ * used is logged once, and the old one stays; so is one that lets anybody in where clients had to say who they are.
  *
  * @throws ExpositionError `invalid_web_config`, `invalid_options`.
  */
@@ -50,7 +50,7 @@ export async function loadWebConfig(options: WebConfigOptions): Promise<WebConfi
     throw new ExpositionError("invalid_options", `reloadIntervalMs must be positive, got ${reloadIntervalMs}`);
   }
   const { file } = options;
-  let { settings, fingerprint } = await read(options, clock);
+  let { settings, fingerprint, admits } = await read(options, clock);
   let listener: ((settings: WebSettings) => void) | undefined;
   let refused = "";
   let timer: Timer | undefined;
@@ -64,7 +64,12 @@ export async function loadWebConfig(options: WebConfigOptions): Promise<WebConfi
           const message = `${file}: TLS and its client_auth_type cannot be changed while serving; restart`;
           throw new ExpositionError("invalid_web_config", message);
         }
-        ({ settings, fingerprint } = fresh);
+        // A file that is being written is cut off for a moment.
+        if (fresh.admits === "anybody" && admits !== "anybody") {
+          const message = `${file}: the file lets anybody in, where users, tokens or certificates were asked for; restart to have it so`;
+          throw new ExpositionError("invalid_web_config", message);
+        }
+        ({ settings, fingerprint, admits } = fresh);
         listener?.(settings);
         logger.info("web configuration reloaded", { file });
       }
@@ -103,6 +108,8 @@ function fixedPart({ tls }: WebSettings): string {
 
 interface Loaded {
   readonly settings: WebSettings;
+  /** Whether clients have to say who they are. */
+  readonly admits: "anybody" | "those known";
   /** Of everything read. */
   readonly fingerprint: string;
 }
@@ -126,9 +133,8 @@ async function read(options: WebConfigOptions, clock: Clock, unlike?: string): P
   let parsed: unknown;
   try {
     parsed = parse(text, { logLevel: "error" });
-  } catch {
-    // What the parser says may quote the line, and the line may hold a secret.
-    throw new ExpositionError("invalid_web_config", `${file}: the file is no YAML`);
+  } catch (thrown) {
+    throw new ExpositionError("invalid_web_config", `${file}: ${yamlProblem(thrown, text)}`);
   }
   const fields = readFields(parsed, "", file);
   const beside = (field: string, path: string): Promise<string> => readText(`${field} `, resolve(dirname(file), path));
@@ -149,7 +155,19 @@ async function read(options: WebConfigOptions, clock: Clock, unlike?: string): P
   const fingerprint = contents.digest("base64");
   if (fingerprint === unlike) return undefined;
   const access = createAccess({ users, tokens, rate }, comparePassword, clock);
-  return { fingerprint, settings: { tls, headers, access } };
+  const isVerified = tls !== undefined && tls.clientAuth.require && tls.clientAuth.verify;
+  const admits = users.size > 0 || tokens.length > 0 || isVerified ? "those known" : "anybody";
+  return { fingerprint, admits, settings: { tls, headers, access } };
+}
+
+/** What the parser says may quote the line, and the line may hold a secret. */
+function yamlProblem(thrown: unknown, text: string): string {
+  if (!(thrown instanceof YAMLParseError) || thrown.linePos === undefined) return "the file is no YAML";
+  const [{ line, col }] = thrown.linePos;
+  const place = `line ${line}, column ${col}`;
+  if (thrown.code !== "DUPLICATE_KEY") return `${place}: this is no YAML`;
+  const [, name] = /^["']?([\w.-]+)["']?\s*:/.exec(text.slice(thrown.pos[0])) ?? [];
+  return `${place}: ${name === undefined ? "a field" : `the field ${name}`} stands here twice`;
 }
 
 /** Headers the format allows, and the values of those that have but a few. */
@@ -201,9 +219,13 @@ function readUsers(fields: Fields): AccessRules["users"] {
 }
 
 function readRate(fields: Fields): AccessRules["rate"] {
-  const interval = fields.text("interval") ?? "0";
+  const given = fields.text("interval");
+  const interval = given ?? "0";
   const burst = fields.wholeNumber("burst") ?? 0;
   fields.end();
+  if (given === undefined && burst > 0) {
+    throw fields.error("interval", "is missing; burst says nothing alone. Set it to a time such as 1s");
+  }
   const intervalMs = parseDuration(interval);
   if (intervalMs === undefined)
     throw fields.error(
