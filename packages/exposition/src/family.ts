@@ -46,8 +46,11 @@ export interface GroupOptions {
   readonly resourceLabels: RegExp | undefined;
   /** Put before each name that no catalog declares. */
   readonly prefix: string;
-  readonly report: (error: ExpositionError) => void;
+  readonly report: Report;
 }
+
+/** `family` is given where the error's text differs from series to series, or from time to time. */
+export type Report = (error: ExpositionError, family?: string) => void;
 
 const targetInfoHead: FamilyHead = {
   name: "target_info",
@@ -200,11 +203,7 @@ function kindOf(columns: StreamSnapshot): NamedMetric["kind"] {
 }
 
 /** The same columns, or where some series cannot be shown, a copy with holes in these rows. */
-function withoutInvalid(
-  columns: StreamSnapshot,
-  head: FamilyHead,
-  report: (error: ExpositionError) => void,
-): StreamSnapshot {
+function withoutInvalid(columns: StreamSnapshot, head: FamilyHead, report: Report): StreamSnapshot {
   if (columns.kind !== "exponential" && (columns.kind !== "sum" || head.type !== "counter")) return columns;
   let attributes: (Attributes | undefined)[] | undefined;
   let size = columns.size;
@@ -214,7 +213,7 @@ function withoutInvalid(
       columns.kind === "exponential" ? pointProblem(columns.points[row]) : counterProblem(columns.values[row] ?? NaN);
     if (problem === undefined) continue;
     const message = `${head.type} ${head.name}${JSON.stringify(columns.attributes[row])} ${problem}`;
-    report(new ExpositionError("invalid_value", message));
+    report(new ExpositionError("invalid_value", message), head.name);
     attributes ??= [...columns.attributes];
     attributes[row] = undefined;
     size--;

@@ -110,7 +110,8 @@ describe("an endpoint under load", () => {
     const during = await heldAfterCollection();
     const pages = await Promise.all(slow.splice(0).map((read) => read()));
     const bytes = Math.max(...pages.map(({ byteLength }) => byteLength));
-    for (const page of [...pages.splice(0), ...(await Promise.all(quick))]) expect(checkPage(page, "text")).toBe(smallSeries + largeSeries);
+    for (const page of [...pages.splice(0), ...(await Promise.all(quick))])
+      expect(checkPage(page, "text")).toBe(smallSeries + largeSeries);
     const after = await heldAfterCollection();
 
     expect(report.pages).toBe(scrapers);

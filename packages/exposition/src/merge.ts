@@ -1,7 +1,7 @@
 import type { ExponentialPoint, Exemplar, StreamSnapshot } from "@almanac/metrics/internal";
 import { ByteTextList } from "./byte-texts.ts";
 import { ExpositionError } from "./error.ts";
-import type { Block, FamilyHead } from "./family.ts";
+import type { Block, FamilyHead, Report } from "./family.ts";
 import { seriesKey } from "./label.ts";
 
 interface Series extends Block {
@@ -12,11 +12,7 @@ interface Series extends Block {
  * A family's blocks with no series twice. Where they have the same series, sums and histograms of equal buckets add up, of gauges the
  * later wins; a histogram of other buckets than the first of its labels is left out and reported. One block per set of buckets.
  */
-export function mergeBlocks(
-  head: FamilyHead,
-  blocks: readonly Block[],
-  report: (error: ExpositionError) => void,
-): readonly Block[] {
+export function mergeBlocks(head: FamilyHead, blocks: readonly Block[], report: Report): readonly Block[] {
   const groups = new Map<string, Series[]>();
   for (const { columns, labels } of blocks) {
     for (let row = 0; row < columns.rows; row++) {
@@ -29,7 +25,7 @@ export function mergeBlocks(
         groups.set(key, [series]);
       } else if (group[0] !== undefined && shapeOf(group[0].columns) !== shapeOf(columns)) {
         const message = `two instruments feed ${head.name}{${text}} with different buckets; give both the same`;
-        report(new ExpositionError("conflicting_family", message));
+        report(new ExpositionError("conflicting_family", message), head.name);
       } else {
         group.push(series);
       }

@@ -206,6 +206,32 @@ jobs_total 1
     expect(lines).toHaveLength(2);
   });
 
+  it("goes on saying what is new however much was said, and each once", async () => {
+    const lines: string[] = [];
+    const logger: Logger = { ...silentLogger, warn: (_message, fields) => lines.push(String(fields?.["error"])) };
+    const { reader, meter } = setUp({ logger });
+    let round = 0;
+    meter.createCounter("fine").add(1);
+    meter.createObservableGauge("steady").addCallback(() => {
+      throw new Error("steady trouble");
+    });
+    meter.createObservableGauge("talkative").addCallback(() => {
+      throw new Error(`trouble of kind ${round}`);
+    });
+    meter.createObservableCounter("wrong").addCallback((result) => {
+      for (let series = 0; series < 3; series++) result.observe(NaN, { series: `${round} ${series}` });
+    });
+    for (; round < 1200; round++) await reader.refresh(-1);
+    meter.createObservableGauge("new").addCallback(() => {
+      throw new Error("brand-new trouble");
+    });
+    for (let times = 0; times < 3; times++) await reader.refresh(-1);
+    expect(lines.filter((line) => line === "steady trouble")).toHaveLength(1);
+    expect(lines.filter((line) => line === "brand-new trouble")).toHaveLength(1);
+    expect(lines.filter((line) => line.includes("wrong_total"))).toHaveLength(1);
+    expect(lines).toHaveLength(3 + 1201);
+  });
+
   it("leaves out an instrument whose type its catalog does not declare", async () => {
     const { reader, meter, errors } = setUp({ catalogs: [virtrigaud] });
     meter.createGauge("virtrigaud_errors_total").record(1);

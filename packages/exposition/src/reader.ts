@@ -90,6 +90,9 @@ export function createPrometheusReader(options: PrometheusReaderOptions = {}): P
   return new PageReader(options);
 }
 
+/** Problems that are known to have been logged; more are forgotten, so that ever-changing words do not fill the memory. */
+const maxRemembered = 1_000;
+
 const optionRules = {
   catalogs: catalogList,
   translationStrategy: oneOf(translationStrategies),
@@ -136,7 +139,7 @@ export class PageReader extends MetricReader implements PrometheusReader {
       cache: new WeakMap(),
       pool: createChunkPool(),
       clock,
-      report: (error) => this.#report(error),
+      report: (error, family) => this.#report(error, family),
     };
     const collect = (timeoutMs: number): Promise<Rendering> => this.#collect(timeoutMs);
     this.#shared = shareRenderings({ collect, collectTimeoutMs, maxRenderings, pool: this.#options.pool, clock });
@@ -206,12 +209,17 @@ export class PageReader extends MetricReader implements PrometheusReader {
     return snapshotOf(resourceMetrics, { errors, timeMs: this.#options.clock.now() });
   }
 
-  #report(error: unknown): void {
+  #report(error: unknown, family?: string): void {
     this.#onError?.(error);
     const text = describeError(error);
-    // The limit keeps a problem with ever-changing words from filling the memory.
-    if (this.#warned.has(text) || this.#warned.size >= 100) return;
-    this.#warned.add(text);
-    this.#logger.warn("a part of the metrics could not be collected", { error: text });
+    const problem = family !== undefined && error instanceof ExpositionError ? `${error.code} ${family}` : text;
+    const isNew = !this.#warned.delete(problem);
+    // Last in order again: what goes on longest must not be the first to be forgotten.
+    this.#warned.add(problem);
+    for (const oldest of this.#warned) {
+      if (this.#warned.size <= maxRemembered) break;
+      this.#warned.delete(oldest);
+    }
+    if (isNew) this.#logger.warn("a part of the metrics could not be collected", { error: text });
   }
 }

@@ -3,7 +3,7 @@ import type { MetricsSnapshot } from "@almanac/metrics/internal";
 import type { ChunkPool } from "./chunk-pool.ts";
 import { compressChunks } from "./compress.ts";
 import { ExpositionError } from "./error.ts";
-import { groupFamilies, type Family, type GroupOptions } from "./family.ts";
+import { groupFamilies, type Family, type GroupOptions, type Report } from "./family.ts";
 import { createNaming, type Escaping, type TranslationStrategy } from "./naming.ts";
 import type { Negotiated } from "./negotiate.ts";
 import { runInSlices } from "./slices.ts";
@@ -47,7 +47,7 @@ export interface RenderingOptions extends Omit<GroupOptions, "naming" | "report"
   /** Whether every sample carries the time of its collection. */
   readonly timestamps: boolean;
   readonly clock: Clock;
-  readonly report: (error: unknown) => void;
+  readonly report: (error: unknown, family?: string) => void;
 }
 
 /** The pages of one snapshot. */
@@ -67,11 +67,11 @@ export function createRendering(snapshot: MetricsSnapshot, options: RenderingOpt
     let result = grouped.get(naming.id);
     if (result === undefined) {
       const first = grouped.size === 0;
-      const once = (error: ExpositionError): void => {
+      const once: Report = (error, family) => {
         // Only a conflict may be one of names; all else has been said with the first, perhaps in other names.
         if (!first && (reported.has(error.message) || error.code !== "conflicting_family")) return;
         reported.add(error.message);
-        report(error);
+        report(error, family);
       };
       const steps = groupFamilies(snapshot, { ...options, naming, report: once });
       result = runInSlices(steps, clock, () => {});
