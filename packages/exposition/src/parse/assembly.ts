@@ -1,4 +1,5 @@
 import type { ParsedFamily, ParsedNativeHistogram, ParsedSample, ParsedType } from "./model.ts";
+import { parseNumber } from "./number.ts";
 import { createHistogramCheck, type HistogramCheck } from "./histogram-check.ts";
 
 /** A family while it is read. */
@@ -154,6 +155,10 @@ export class Assembly {
     const id = `${suffix}\n${at ?? ""}\n${sample.timestampMs ?? ""}\n${key}`;
     if (this.#seen.has(id)) throw fail(`a second sample of ${sample.name} with these labels`);
     this.#seen.add(id);
+    if (type === "summary" && at !== undefined) {
+      const quantile = parseNumber(at);
+      if (quantile === undefined || !(quantile >= 0 && quantile <= 1)) throw fail("a quantile lies between 0 and 1");
+    }
     if (this.#openMetrics) {
       this.#checkGroup(key, sample.timestampMs, fail);
       checkOpenMetricsValue(family, suffix, sample, fail);
@@ -215,13 +220,10 @@ function checkOpenMetricsValue(family: OpenFamily, suffix: string, sample: Parse
     case "stateset":
       if (value !== 0 && value !== 1) throw fail(`the state ${name} has to be 0 or 1, not ${value}`);
       break;
-    case "summary": {
-      const quantile = suffix === "" ? Number(sample.labels.get("quantile")) : 0;
-      if (!(quantile >= 0 && quantile <= 1)) throw fail(`a quantile lies between 0 and 1`);
+    case "summary":
       if (value < 0 || (suffix !== "" && Number.isNaN(value))) throw fail(`${name} must not be ${value}`);
       if (suffix === "_count" && !Number.isInteger(value)) throw fail(`${name} has to be a whole number, not ${value}`);
       break;
-    }
     case "gauge":
     case "histogram":
     case "gaugehistogram":

@@ -172,6 +172,11 @@ loose 3
     ["no count", histogram.replace("h_count 2\n", ""), 2, 1, "no count"],
     ["a byte order mark", "\uFEFFa 1\n", 1, 1, "expected a metric name"],
     ["a NUL", 'b 1\na{b="\0"} 1\n', 2, 6, "NUL"],
+    ["half a surrogate pair", 'b 1\na{b="\u{1F600}\uD83D"} 1\n', 2, 8, "half a surrogate pair"],
+    ["a quantile above 1", '# TYPE a summary\na{quantile="2"} 1\n', 2, 1, "between 0 and 1"],
+    ["a quantile that is none", '# TYPE a summary\na{quantile="half"} 1\n', 2, 1, "between 0 and 1"],
+    ["an empty quantile", '# TYPE a summary\na{quantile=""} 1\n', 2, 1, "between 0 and 1"],
+    ["a quantile in another writing", '# TYPE a summary\na{quantile="0x1p-1"} 1\n', 2, 1, "between 0 and 1"],
     ["a help text with an unknown escape", "# HELP a \\t\n", 1, 10, "backslash"],
   ])("refuses %s in text", (_name, page, line, column, message) => {
     const error = problem(page, "text");

@@ -160,6 +160,11 @@ export function decodePage(input: string | Uint8Array): string {
   if (typeof input !== "string" && !isUtf8(input)) throw invalidUtf8(input);
   // A byte order mark is no part of any of the formats, so it has to stay to be refused.
   const text = typeof input === "string" ? input : new TextDecoder("utf-8", { ignoreBOM: true }).decode(input);
+  // Bytes have none, or they would not be UTF-8.
+  if (!text.isWellFormed()) {
+    const half = text.search(/\p{Surrogate}/u);
+    throw errorAtIndex(text, half, "half a surrogate pair, which UTF-8 cannot write");
+  }
   const nul = text.indexOf("\0");
   if (nul >= 0) throw errorAtIndex(text, nul, "a NUL character, which ends the page for a scraper");
   return text;
