@@ -55,17 +55,15 @@ const { values } = parseArgs({
     help: { type: "boolean", default: false },
   },
 });
-/** Minutes of random programs with kills: run when named, or with --full. */
-const long = ["chaos"];
-const names = values.only?.split(",") ?? Object.keys(scenarios).filter((name) => values.full || !long.includes(name));
+const names = values.only?.split(",") ?? Object.keys(scenarios);
 const unknown = names.filter((name) => !(name in scenarios));
 const options: RunOptions = { seed: Number(values.seed), full: values.full };
 const isSeed = /^\d{1,9}$/.test(values.seed);
 if (values.help || unknown.length > 0 || !isSeed) {
   const usage = `Usage: npm run e2e [-- --only ${Object.keys(scenarios).join(",")}] [--seed N] [--full] [--keep]
 
-Without --only all are run but ${long.join(", ")}.
---seed begins the random scenarios' draws (default 1); --full runs all, and five times as many random programs.
+Without --only all are run.
+--seed begins the random scenarios' draws (default 1); --full runs five times as many random programs.
 --keep leaves the scenarios' folders (logs, state) behind and says where.
 Exit codes: 0 all passed, 1 a check failed, 2 wrong usage.`;
   if (unknown.length > 0) console.error(`e2e: unknown scenario "${unknown.join(", ")}"\n${usage}`);

@@ -26,7 +26,7 @@ const longestTakeoverMs = 20_000;
 
 /** Programs that run side by side, one round after the other. */
 function rounds({ seed, full }: RunOptions): Program[][] {
-  const many = { steps: 500, kills: full ? 67 : 61 };
+  const many = { steps: 500, kills: full ? 64 : 58 };
   const round = (number: number): Program[] => [
     { ...many, seed: seed + number * 10, api: "embedded" },
     { ...many, seed: seed + number * 10 + 1, api: "embedded" },
