@@ -65,6 +65,8 @@ export async function benchExposition(progress: Progress): Promise<BenchResult> 
         rounds: ratio(ours, of("ours", "copyMs")),
         must: { atMost: 8 },
         moonshot: { atMost: 4 },
+        limit:
+          "a page of 10,000 pairs is 190,000 lines: each is copied by itself, eight bytes at a time, with its number written behind it, where one copy of the whole is a single instruction to memory",
       },
       {
         what: "page with exemplars on 3 buckets of each histogram against one without, ×",
