@@ -48,10 +48,15 @@ export function createTracerProvider(options: TracerProviderOptions = {}): Trace
   const limits = settleLimits(options.spanLimits);
   const events = combine(processors);
   const tracers = new Map<string, Tracer>();
+  /** Those without version and schema: many ask for theirs before each span. */
+  const byName = new Map<string, Tracer>();
   let closing: Promise<void> | undefined;
 
   return {
     getTracer(name, version, { schemaUrl } = {}) {
+      const isPlain = version === undefined && schemaUrl === undefined;
+      const known = isPlain ? byName.get(name) : undefined;
+      if (known !== undefined) return known;
       const key = JSON.stringify([name, version ?? "", schemaUrl ?? ""]);
       let tracer = tracers.get(key);
       if (tracer === undefined) {
@@ -65,6 +70,7 @@ export function createTracerProvider(options: TracerProviderOptions = {}): Trace
         tracer = new RecordingTracer(origin, sampler, idGenerator);
         tracers.set(key, tracer);
       }
+      if (isPlain) byName.set(name, tracer);
       return tracer;
     },
     forceFlush: () => all(processors, (processor) => processor.forceFlush()),
