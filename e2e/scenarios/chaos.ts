@@ -103,7 +103,8 @@ async function runOne(report: Report, folder: string, program: Program): Promise
         const both = overlaps(sink.reconciles);
         must(both.length === 0, both.slice(0, 5).join("\n"));
         const lives = new Set(sink.reconciles.map(({ life }) => life));
-        must(lives.size > managers, `only ${lives.size} processes told of reconciles`);
+        // One that is killed early tells nothing, and its successor may come when every shard is taken.
+        must(lives.size > 1, `only ${lives.size} processes told of reconciles`);
         return `${sink.reconciles.length} reconciles of ${lives.size} processes`;
       });
       await report.check(`${what}: shards of a killed process are taken over`, () =>
