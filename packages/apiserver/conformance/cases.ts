@@ -13,7 +13,8 @@ import { patchCases } from "./patch-cases.ts";
 import { validationCases } from "./validation-cases.ts";
 import { builtinCases } from "./builtin-cases.ts";
 import { garbageCases } from "./garbage-cases.ts";
-import { surfaceCases } from "./surface-cases.ts";
+import { formatCases } from "./format-cases.ts";
+import { lifecycleCases } from "./lifecycle-cases.ts";
 import { watchStartCases } from "./watch-start-cases.ts";
 import { watchCases } from "./watch-cases.ts";
 
@@ -29,7 +30,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...garbageCases,
   ...collectionCases,
   ...builtinCases,
-  ...surfaceCases,
+  ...formatCases,
+  ...lifecycleCases,
   ...definitionCases,
   ...keywordCases,
   ...schemaCases,
