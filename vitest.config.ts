@@ -10,7 +10,10 @@ export default defineConfig({
       "scripts/**/*.test.ts",
       "examples/**/*.test.ts",
     ],
-    testTimeout: 20_000,
+    // Ends what hangs; nothing is said about how long a test takes on a machine that has other things to do.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
     typecheck: { enabled: false },
   },
 });

@@ -34,7 +34,7 @@ describe("code in the documentation", () => {
   });
 
   it.each([...new Set(blocks.flatMap(({ file }) => file ?? []))])("runs: %s", async (file) => {
-    const { stdout } = await run(process.execPath, ["-C", "source", file], { timeout: 30_000 });
+    const { stdout } = await run(process.execPath, ["-C", "source", file], { timeout: 50_000 });
     expect(stdout).not.toBe("");
   });
 });

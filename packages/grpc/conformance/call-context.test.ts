@@ -14,6 +14,9 @@ import { unaryHandler } from "../src/unary-handler.ts";
 import { createTestTelemetry, echo, endOf, startLoopback, unary } from "./loopback.ts";
 import type { Message } from "./loopback.ts";
 
+/** On a machine that has other things to do. */
+const patience = { timeout: 15_000 };
+
 beforeAll(() => void context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable()));
 afterAll(() => context.disable());
 
@@ -31,7 +34,7 @@ describe("createClientInterceptor and createServerInterceptor", () => {
     });
     const parent = loopback.atClient.tracerProvider.getTracer("test").startSpan("reconcile");
     await context.with(trace.setSpan(ROOT_CONTEXT, parent), () => unary(loopback, "hello"));
-    await vi.waitFor(() => expect(loopback.atServer.spans()).toHaveLength(1));
+    await vi.waitFor(() => expect(loopback.atServer.spans()).toHaveLength(1), patience);
     const [client] = loopback.atClient.spans();
     const [server] = loopback.atServer.spans();
     const port = Number(loopback.address.split(":")[1]);
@@ -74,7 +77,7 @@ describe("createClientInterceptor and createServerInterceptor", () => {
       plain.makeUnaryRequest("/test.v1.Echo/Unary", bytes, bytes, Buffer.from('{"text":""}'), resolve),
     );
     plain.close();
-    await vi.waitFor(() => expect(loopback.atServer.spans()).toHaveLength(1));
+    await vi.waitFor(() => expect(loopback.atServer.spans()).toHaveLength(1), patience);
     expect(loopback.atServer.spans()[0]?.parentSpanContext).toBeUndefined();
   });
 
@@ -133,15 +136,15 @@ describe("createClientInterceptor and createServerInterceptor", () => {
       },
     });
     await unary(loopback, "hello");
-    await vi.waitFor(() => expect(loopback.atServer.spans()).toHaveLength(1));
+    await vi.waitFor(() => expect(loopback.atServer.spans()).toHaveLength(1), patience);
     const first = loopback.atServer.spans()[0]?.spanContext().spanId;
     const chat = loopback.client.Chat(loopback.metadata, {});
     chat.write({ text: "a" });
     chat.once("data", () => chat.cancel());
     await endOf(chat);
-    await vi.waitFor(() => expect(loopback.atServer.spans()).toHaveLength(2));
+    await vi.waitFor(() => expect(loopback.atServer.spans()).toHaveLength(2), patience);
     const second = loopback.atServer.spans()[1]?.spanContext().spanId;
-    await vi.waitFor(() => expect(active["cancelled"]).toBeDefined());
+    await vi.waitFor(() => expect(active["cancelled"]).toBeDefined(), patience);
     expect(active).toEqual({
       unary: first,
       "after an await": first,
@@ -190,7 +193,7 @@ describe("createClientInterceptor and createServerInterceptor", () => {
     });
     await using loopback = await startLoopback({ handlers: { Unary: echo }, serverInterceptors: [server] });
     await unary(loopback, "hello");
-    await vi.waitFor(() => expect(telemetry.spans()).toHaveLength(1));
+    await vi.waitFor(() => expect(telemetry.spans()).toHaveLength(1), patience);
     expect(found).toEqual([telemetry.spans()[0]?.spanContext().spanId]);
     expect(open).toBe(true);
   });
@@ -218,7 +221,7 @@ describe("createClientInterceptor and createServerInterceptor", () => {
       server: { methodName: broken, ignore: broken, onCall: broken },
     });
     expect(await unary(loopback, "hello")).toBe(grpc.status.OK);
-    await vi.waitFor(() => expect(loopback.atServer.spans()).toHaveLength(1));
+    await vi.waitFor(() => expect(loopback.atServer.spans()).toHaveLength(1), patience);
     expect(loopback.atServer.spans()[0]?.name).toBe("test.v1.Echo/Unary");
     expect(lines.map((fields) => fields?.["hook"]).sort()).toEqual(
       ["deadlineMs", "ignore", "methodName", "methodName", "onCall", "onCall"].sort(),
@@ -299,7 +302,7 @@ describe("callSignal", () => {
     });
     await unary(loopback, "a");
     // grpc-js reports even an answered call as cancelled in the end.
-    await vi.waitFor(() => expect(signals).toHaveLength(2));
+    await vi.waitFor(() => expect(signals).toHaveLength(2), patience);
     expect(signals.map((signal) => signal.aborted)).toEqual([false, false]);
   });
 });

@@ -359,7 +359,7 @@ describe("a call leaves one span and one measurement at each end that saw it, wh
     const loopback = await startLoopback(ending);
     try {
       expect(grpc.status[await ending.run(loopback)]).toBe(atClient);
-      await vi.waitFor(() => expect(loopback.atServer.calls.length).toBe(atServer === undefined ? 0 : 1), 5_000);
+      await vi.waitFor(() => expect(loopback.atServer.calls.length).toBe(atServer === undefined ? 0 : 1), 15_000);
     } finally {
       // A second record of the same call would come with the end of its connection.
       await loopback[Symbol.asyncDispose]();

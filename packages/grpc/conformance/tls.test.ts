@@ -21,6 +21,9 @@ import type { ServerTls } from "../src/server-credentials.ts";
 import type { ReloadOptions } from "../src/tls-files.ts";
 import { createTestTelemetry } from "./loopback.ts";
 
+/** On a machine that has other things to do. */
+const patience = { timeout: 15_000 };
+
 const serviceName = "virtrigaud-provider-lab-mock.lab.svc";
 const path = "/test.v1.Tls/WhoAmI";
 const bytes = (value: Buffer): Buffer => value;
@@ -194,7 +197,7 @@ describe("serverCredentials and clientCredentials", () => {
     const connected = once(silent, "connection");
     const answer = client.ask();
     const [socket] = (await connected) as [Socket];
-    await vi.waitFor(() => expect(clock.pending).toBe(2));
+    await vi.waitFor(() => expect(clock.pending).toBe(2), patience);
     await clock.advance(20_000);
     expect(await answer).toMatch(/^UNAVAILABLE: .*no TLS handshake within 20000 ms/);
     socket.destroy();
@@ -219,7 +222,7 @@ describe("serverCredentials and clientCredentials", () => {
     using server = await serve({ ...serverFiles, allowedSans });
     using client = dial(server.port, trusting(managerFiles));
     expect(await client.ask()).toBe(answer);
-    await vi.waitFor(() => expect(server.telemetry.spans()).toHaveLength(1));
+    await vi.waitFor(() => expect(server.telemetry.spans()).toHaveLength(1), patience);
     const [sample, ...more] = await server.telemetry.samples("rpc_server_call_duration_seconds");
     expect(more).toEqual([]);
     expect(sample).toMatchObject({
@@ -241,7 +244,7 @@ describe("a change of the files", () => {
     await clock.advance(999);
     expect(await shownTo(server.port)).toBe("TLSv1.3 first");
     await clock.advance(1);
-    await vi.waitFor(() => expect(lines).toEqual([expect.stringMatching(/^TLS files reloaded .*"validTo"/)]));
+    await vi.waitFor(() => expect(lines).toEqual([expect.stringMatching(/^TLS files reloaded .*"validTo"/)]), patience);
     expect(await shownTo(server.port)).toBe("TLSv1.3 second");
     expect(await client.ask()).toBe(before);
   });
@@ -263,7 +266,7 @@ describe("a change of the files", () => {
     await symlink("..second", join(folder, "..data_tmp"));
     await rename(join(folder, "..data_tmp"), join(folder, "..data"));
     await clock.advance(10_000);
-    await vi.waitFor(async () => expect(await shownTo(server.port)).toBe("TLSv1.3 second"));
+    await vi.waitFor(async () => expect(await shownTo(server.port)).toBe("TLSv1.3 second"), patience);
   });
 
   it("reaches the next connection of a client, CA included", async () => {
@@ -275,8 +278,8 @@ describe("a change of the files", () => {
     expect(await client.ask()).toMatch(/^UNAVAILABLE/);
     await replaceAll(files, await other.issue({ sans: ["new.example"] }));
     await clock.advance(10_000);
-    await vi.waitFor(() => expect(lines).toHaveLength(1));
-    await vi.waitFor(async () => expect(await client.ask()).toBe("DNS:new.example"), { timeout: 8_000, interval: 200 });
+    await vi.waitFor(() => expect(lines).toHaveLength(1), patience);
+    await vi.waitFor(async () => expect(await client.ask()).toBe("DNS:new.example"), { ...patience, interval: 200 });
   });
 
   it("to something unusable keeps the old files in use and is logged once, without the key", async () => {
@@ -289,7 +292,7 @@ describe("a change of the files", () => {
     await replace(files.keyFile, next.key);
     for (let i = 0; i < 3; i++) {
       await clock.advance(10_000);
-      await vi.waitFor(() => expect(clock.pending).toBe(1));
+      await vi.waitFor(() => expect(clock.pending).toBe(1), patience);
     }
     expect(lines).toEqual([
       expect.stringContaining(`keyFile ${files.keyFile} is not the key of certFile ${files.certFile}`),
@@ -297,14 +300,14 @@ describe("a change of the files", () => {
     await rm(files.caFile);
     for (let i = 0; i < 2; i++) {
       await clock.advance(10_000);
-      await vi.waitFor(() => expect(clock.pending).toBe(1));
+      await vi.waitFor(() => expect(clock.pending).toBe(1), patience);
     }
     expect(lines).toHaveLength(2);
     expect(lines[1]).toContain(`caFile ${files.caFile} cannot be read`);
     expect(await shownTo(server.port)).toBe("TLSv1.3 first");
     await replaceAll(files, next);
     await clock.advance(10_000);
-    await vi.waitFor(() => expect(lines).toHaveLength(3));
+    await vi.waitFor(() => expect(lines).toHaveLength(3), patience);
     expect(await shownTo(server.port)).toBe("TLSv1.3 second");
     const secret = next.key.split("\n")[1] ?? "";
     expect(secret.length).toBeGreaterThan(32);

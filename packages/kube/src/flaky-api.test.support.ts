@@ -384,7 +384,7 @@ export async function eventually(
   step: () => Promise<void> = async () => {},
   what = "the condition",
 ): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 30_000;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`${what} did not come true within 10 s`);
     await step();

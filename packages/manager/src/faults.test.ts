@@ -166,7 +166,7 @@ describe.concurrent("a machine's object", () => {
         await world.resources.virtualMachines.delete({ namespace: "default", name });
       }),
     );
-    await until("gone", () => delays.every((delayMs) => world.machine(`after-${delayMs}`) === undefined), 20_000);
+    await until("gone", () => delays.every((delayMs) => world.machine(`after-${delayMs}`) === undefined));
     const count = (method: string): number => effects(world, "lab").filter((effect) => effect === method).length;
     expect(count("CreateVM")).toBe(count("DeleteVM"));
     expect(count("CreateVM")).toBeGreaterThan(3);

@@ -56,6 +56,6 @@ describe("createIdleCollector", () => {
     (() => registry.register({ large: Array.from({ length: 1_000 }) }, undefined))();
     await work(1_000);
     await work(0);
-    await vi.waitFor(() => expect(freed).toBe(true), { timeout: 5_000 });
+    await vi.waitFor(() => expect(freed).toBe(true), { timeout: 15_000 });
   });
 });

@@ -438,7 +438,7 @@ describe.concurrent("startManager", () => {
     for (const name of names) await world.addMachine(name);
     for (const name of names) await untilReady(world, name);
     for (const name of names) await world.resources.virtualMachines.delete({ namespace: "default", name });
-    await until("all gone", () => names.every((name) => world.machine(name) === undefined), 15_000);
+    await until("all gone", () => names.every((name) => world.machine(name) === undefined));
     await manager.stop();
 
     const lines = world.journal("lab");

@@ -221,7 +221,7 @@ export function clientOf(server: string, token: string): KubeClient {
 }
 
 /** Resolves with the first truthy answer. */
-export async function until<T>(what: string, ask: () => T | Promise<T>, timeoutMs = 15_000): Promise<NonNullable<T>> {
+export async function until<T>(what: string, ask: () => T | Promise<T>, timeoutMs = 40_000): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const answer = await ask();

@@ -53,24 +53,24 @@ describe("all kinds together", () => {
       manager = await world.startManager(options);
       for (const name of machines) await untilReady(world, name);
       for (const name of machines) {
-        await until(`${name}-1`, () => condition(snapshot(`${name}-1`), "Ready")?.status === "True", 20_000);
+        await until(`${name}-1`, () => condition(snapshot(`${name}-1`), "Ready")?.status === "True");
         const spec = { snapshot: { revertToRef: { name: `${name}-1` } } };
         await world.resources.virtualMachines.patch({ namespace, name }, { spec }, { type: "merge" });
       }
       await world.resources.vmSnapshots.delete({ namespace, name: "a-2" });
       await world.resources.vmSnapshots.delete({ namespace, name: "b-2" });
       // A clone that is deleted before it is done is not counted.
-      await until("c cloned", () => readCloneJournal(clone("c-copy")).done === true, 20_000);
+      await until("c cloned", () => readCloneJournal(clone("c-copy")).done === true);
       await world.resources.vmClones.delete({ namespace, name: "c-copy" });
       for (const name of machines) {
-        await until("reverted", () => condition(world.machine(name), "Reverted")?.status === "True", 20_000);
+        await until("reverted", () => condition(world.machine(name), "Reverted")?.status === "True");
       }
       for (const name of ["a", "b"]) {
-        await until("cloned", () => readCloneJournal(clone(`${name}-copy`)).done === true, 20_000);
-        await until("deleted", () => snapshot(`${name}-2`) === undefined, 20_000);
+        await until("cloned", () => readCloneJournal(clone(`${name}-copy`)).done === true);
+        await until("deleted", () => snapshot(`${name}-2`) === undefined);
       }
-      await until("deleted", () => clone("c-copy") === undefined, 20_000);
-      await until("c-2", () => condition(snapshot("c-2"), "Ready")?.status === "True", 20_000);
+      await until("deleted", () => clone("c-copy") === undefined);
+      await until("c-2", () => condition(snapshot("c-2"), "Ready")?.status === "True");
 
       const tally = (method: string) => effects(world, "lab").filter((effect) => effect === method).length;
       const sum = async (family: string, ...labels: string[]) =>

@@ -68,7 +68,7 @@ describe.concurrent("a Provider's rate limit", () => {
     // All of them are waiting for a token still, which takes half a second each.
     expect(done("slow")).toBeLessThan(times);
     // Put off is neither failed nor unwell, and nothing is done twice.
-    await until("all done", () => done("slow") === times, 20_000);
+    await until("all done", () => done("slow") === times);
     expect(await world.samples("virtrigaud_errors_total")).toEqual({});
     const reconciles = await world.samples("virtrigaud_manager_reconcile_total");
     expect([reconciles[`${kind} error`], reconciles[`${kind} failure`]]).toEqual([undefined, undefined]);

@@ -39,7 +39,7 @@ describe("createMeterProvider", () => {
       meter.createObservableGauge("hangs").addCallback(() => new Promise(() => {}));
       await provider.shutdown();`;
     const args = ["-C", "source", "--input-type=module", "--eval", program];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname, timeout: 20_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname, timeout: 50_000 });
     expect(stdout).toContain("name: 'kept'");
   });
 
