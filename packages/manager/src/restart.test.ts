@@ -106,6 +106,24 @@ describe("a manager that is started again", () => {
 });
 
 describe("many machines at rest", () => {
+  it("are described one by one now and then, for what lists do not tell", async () => {
+    const world = await createFleet(50);
+    const described: string[] = [];
+    const { hypervisor } = world.mock;
+    const describeMachine = hypervisor.describe.bind(hypervisor);
+    hypervisor.describe = (id) => {
+      described.push(id);
+      return describeMachine(id);
+    };
+    const lists = (): number => rpcs(world).filter((method) => method === "ListVMs").length;
+    const before = lists();
+    await world.startManager({ clock: systemClock, describeIntervalMs: 50 });
+    await until("every machine described", () => new Set(described).size === names.length);
+    // Turns of three seconds: others may have had a second one by then.
+    expect(described.length).toBeLessThan(3 * names.length);
+    expect(lists() - before).toBeGreaterThan(10);
+  });
+
   it("are compared with their hypervisor by lists of all, and what a list lacks is asked for", async () => {
     const world = await createFleet(1_500);
     const asked = rpcs(world).length;

@@ -61,6 +61,17 @@ describe("createLooks", () => {
     }
   });
 
+  it("knows which looks are at one machine alone", () => {
+    const looks = createLooks(createVirtualClock());
+    const [vm] = machines as [VirtualMachine];
+    expect(looks.isAlone(vm)).toBe(false);
+    looks.plan(vm, { looked: true, everyMs: 60 * intervalMs, alone: true });
+    expect(looks.isAlone(vm)).toBe(true);
+    // Too far away where no list tells anything: planned anew.
+    looks.plan(vm, { looked: false, everyMs: intervalMs });
+    expect(looks.isAlone(vm)).toBe(false);
+  });
+
   it("knows nothing of another machine of that name, or of one that is gone", async () => {
     const clock = createVirtualClock();
     const looks = createLooks(clock);

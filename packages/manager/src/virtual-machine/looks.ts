@@ -6,6 +6,14 @@ import type { VirtualMachine } from "../api/virtual-machine.ts";
 interface Look {
   readonly uid: string;
   readonly dueAtMs: number;
+  readonly alone: boolean;
+}
+
+interface PlanOptions {
+  readonly looked: boolean;
+  readonly everyMs: number;
+  /** Default: false. */
+  readonly alone?: boolean;
 }
 
 /**
@@ -16,8 +24,13 @@ interface Look {
 export interface Looks {
   /** The machine's turn has come. Never for one that this process has not planned a look at yet. */
   isDue(vm: VirtualMachine): boolean;
-  /** Plans the next look after one; without it, what is planned stays if it is soon enough. Returns the milliseconds until then. */
-  plan(vm: VirtualMachine, options: { readonly looked: boolean; readonly everyMs: number }): number;
+  /** What is planned is a look at this machine alone, whatever lists tell. */
+  isAlone(vm: VirtualMachine): boolean;
+  /**
+   * Plans the next look after one; without it, what is planned stays if it is soon enough. `alone`: it is for what lists do not tell. Returns the
+   * milliseconds until then.
+   */
+  plan(vm: VirtualMachine, options: PlanOptions): number;
   /** The machine is no more. */
   forget(namespace: string, name: string): void;
 }
@@ -44,14 +57,15 @@ export function createLooks(clock: Clock): Looks {
       const known = find(vm);
       return known !== undefined && clock.monotonic() >= known.dueAtMs;
     },
-    plan(vm, { looked, everyMs }) {
+    isAlone: (vm) => find(vm)?.alone === true,
+    plan(vm, { looked, everyMs, alone = false }) {
       const { namespace, name, uid } = vm.metadata;
       const nowMs = clock.monotonic();
       const plannedInMs = (find(vm)?.dueAtMs ?? nowMs) - nowMs;
       if (!looked && plannedInMs > 0 && plannedInMs <= 1.5 * everyMs) return plannedInMs;
       // Whoever was looked at just before their turn need not be looked at again in it.
       const inMs = turnIn(uid, everyMs, looked ? everyMs / 2 : 0);
-      looks.set(`${namespace}/${name}`, { uid, dueAtMs: nowMs + inMs });
+      looks.set(`${namespace}/${name}`, { uid, dueAtMs: nowMs + inMs, alone });
       return inMs;
     },
     forget: (namespace, name) => void looks.delete(`${namespace}/${name}`),

@@ -40,8 +40,8 @@ const mostSteps = 30;
 const conflictPauseMs = 50;
 /** For what a watch reports anyway. */
 const longPauseMs = 300_000;
-/** Machines that lists look after have a reconcile of their own so much more seldom: what a list tells nobody of, such as a console. */
-const coveredIntervals = 10;
+/** Machines that lists look after are asked for one by one so much more seldom: for what no list tells, such as a console's address. */
+const coveredIntervals = 60;
 /** For the first list of a Provider's machines. */
 const listPauseMs = 250;
 /** A provider that loses every machine at once must not be asked for new ones without a pause. */
@@ -134,9 +134,11 @@ function createMachineReconcile(
     if (clone !== undefined) return waitFor("Cloning", `VMClone ${clone.metadata.name} is making the machine`);
     const atRest = context.priority === "low" ? observedAtRest(vm, session.journal) : undefined;
     // Whether it is looked at now: what nobody asked for waits for its turn, and for the list that many wait for.
-    const cover = atRest === undefined ? "none" : coverOf(looks.isDue(vm));
-    if (cover === "asking" && looks.isDue(vm)) return again(listPauseMs, { priority: "low" });
-    operations.observed = cover === "covered" || !looks.isDue(vm) ? atRest : undefined;
+    const isDue = looks.isDue(vm);
+    const cover = atRest === undefined ? "none" : coverOf(isDue);
+    const isListed = cover === "covered" && !looks.isAlone(vm);
+    if (cover === "asking" && isDue) return again(listPauseMs, { priority: "low" });
+    operations.observed = isListed || !isDue ? atRest : undefined;
     for (let steps = 0; steps < mostSteps; steps++) {
       const revert = revertWish(vm, session.journal, informers);
       session.journal = afterRevertWish(session.journal, revert);
@@ -153,7 +155,7 @@ function createMachineReconcile(
         reconfiguresOnline: provider?.status?.reportedCapabilities?.supportsReconfigureOnline !== false,
       });
       if (atRest !== undefined && operations.observed === atRest) {
-        if (step.type === "rest") return settle(rest(cover === "covered", cover));
+        if (step.type === "rest") return settle(rest(isListed, cover));
         // Whatever is to be done begins with a look of its own.
         operations.observed = undefined;
         continue;
@@ -220,8 +222,9 @@ function createMachineReconcile(
   }
 
   function rest(looked: boolean, cover: Cover): Result {
-    const everyMs = manager.describeIntervalMs * (cover === "covered" ? coveredIntervals : 1);
-    return again(looks.plan(vm, { looked, everyMs }), { priority: "low" });
+    const alone = cover === "covered";
+    const everyMs = manager.describeIntervalMs * (alone ? coveredIntervals : 1);
+    return again(looks.plan(vm, { looked, everyMs, alone }), { priority: "low" });
   }
 
   function wished(): Desired {
