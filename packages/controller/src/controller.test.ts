@@ -89,7 +89,7 @@ function run(...controllers: Controller[]): Promise<void> {
 }
 
 async function eventually(condition: () => boolean, step: () => Promise<void> = async () => {}): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 30_000;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error("the condition did not come true within 10 s");
     await step();
@@ -265,6 +265,30 @@ describe("createController", () => {
     answer.resolve();
     await running;
     expect(log).toEqual(["held begins", "other begins", "other ends", "held ends"]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("looks at an object again when it is woken, within its reconcile and after it", async () => {
+    await create("a");
+    const wakes: (() => void)[] = [];
+    const priorities: string[] = [];
+    const controller = controllerWith({
+      reconcile: (_, { wake, priority }) => {
+        priorities.push(priority);
+        wakes.push(wake);
+        if (wakes.length === 2) wake();
+        return Promise.resolve(again(3_600_000));
+      },
+    });
+    await run(controller);
+    await eventually(() => wakes.length === 1);
+    wakes[0]?.();
+    wakes[0]?.();
+    await eventually(() => wakes.length === 3);
+    expect(priorities).toEqual(["low", "low", "low"]);
+    stop.abort(new Error("stop"));
+    await running;
+    wakes[0]?.();
     expect(clock.pending).toBe(0);
   });
 

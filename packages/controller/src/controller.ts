@@ -55,6 +55,11 @@ export interface ReconcileContext<T extends KubeObject> {
    * may keep back for long, so that it holds up nobody else. Whoever uses it must limit how many wait for one party.
    */
   readonly lend: <V>(waiting: Promise<V>) => Promise<V>;
+  /**
+   * Has the object looked at again now, with this reconcile's priority: for what an `again` waits for and somebody can tell the end of. May be
+   * called at any time, after the reconcile too.
+   */
+  readonly wake: () => void;
 }
 
 export interface Reconciled {
@@ -292,6 +297,10 @@ export function createController<T extends KubeObject>(options: ControllerOption
         assertCurrent: () => assertCurrent(linked, hold),
         observe: (written) => informer.observe(written),
         lend,
+        wake: () => {
+          // A queue that has been shut down takes nothing.
+          if (partition?.owns(request.namespace) !== false) target.add(request, { priority: item.priority });
+        },
       });
       const durationSeconds = (clock.monotonic() - startedAt) / 1000;
       timer?.cancel();

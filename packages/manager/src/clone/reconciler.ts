@@ -44,7 +44,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
   const { informers, resources, clock, events, instruments } = manager;
   const { metadata, spec } = clone;
   const { signal } = context;
-  const call = { signal, lend: context.lend, ticket: metadata.uid };
+  const call = { signal, lend: context.lend, wake: context.wake, ticket: metadata.uid };
   const deleting = metadata.deletionTimestamp !== undefined;
   const session = createSession(manager, resources.vmClones, cloneJournal, clone, context);
   const target = createTarget(manager, clone, () => session.journal.target, context);

@@ -36,7 +36,7 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
   const { informers, resources, clock, events, instruments } = manager;
   const { metadata, spec } = image;
   const { signal } = context;
-  const call = { signal, lend: context.lend, ticket: metadata.uid };
+  const call = { signal, lend: context.lend, wake: context.wake, ticket: metadata.uid };
   const deleting = metadata.deletionTimestamp !== undefined;
   const session = createSession(manager, resources.vmImages, imageJournal, image, context);
   const copies = new Map<string, CopyView>();

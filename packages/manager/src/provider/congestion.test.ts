@@ -54,6 +54,21 @@ describe("createCongestion", () => {
     next.resolve();
   });
 
+  it("wakes whoever is still put off, once all is answered", async () => {
+    const { clock, congestion } = createProvider(1);
+    const calls = [0, 1].map(() => Promise.withResolvers<void>());
+    const answers = calls.map(({ promise }) => congestion.watch(promise));
+    await clock.advance(1_000);
+    const woken: string[] = [];
+    for (const ticket of ["a", "b", "a"]) congestion.delayMs(ticket, () => void woken.push(ticket));
+    calls[0]?.resolve();
+    await answers[0];
+    expect(woken).toEqual([]);
+    calls[1]?.resolve();
+    await answers[1];
+    expect(woken).toEqual(["a", "b"]);
+  });
+
   it("minds no answer that comes in time", async () => {
     const { clock, congestion, told } = createProvider(1);
     for (let call = 0; call < 3; call++) {

@@ -9,8 +9,11 @@ interface CongestionOptions {
 
 /** Knows how many calls to a Provider are without an answer for long, and who was put off for them. */
 interface Congestion {
-  /** How long the holder of the ticket should wait before it asks, milliseconds; 0: now. */
-  delayMs(ticket: string): number;
+  /**
+   * How long the holder of the ticket should wait before it asks, milliseconds; 0: now. Who is put off is woken once the Provider answers
+   * again.
+   */
+  delayMs(ticket: string, wake?: () => void): number;
   /** Settles as `answer` does. */
   watch<T>(answer: Promise<T>): Promise<T>;
 }
@@ -19,26 +22,28 @@ interface Congestion {
 const slowAfterMs = 1_000;
 const shortestDelayMs = 1_000;
 const longestDelayMs = 30_000;
-/** However many are put off, they come back one by one in such a time: looking in vain costs something too. */
+/** However many are put off, they look again one by one in such a time meanwhile: looking in vain costs something too. */
 const spacingMs = 10;
 
 /** Memory grows with those that are put off, and is given back once calls are answered again. */
 export function createCongestion({ limit, clock, logger }: CongestionOptions): Congestion {
-  const putOff = new Set<string>();
+  const putOff = new Map<string, (() => void) | undefined>();
   let slow = 0;
   let isTold = false;
 
   function relax(): void {
     slow -= 1;
     if (slow > 0) return;
+    const wakes = [...putOff.values()];
     putOff.clear();
+    for (const wake of wakes) wake?.();
     if (!isTold) return;
     isTold = false;
-    logger.info("The provider has answered what it had left waiting");
+    logger.info("The provider has answered what it had left waiting", { woken: wakes.length });
   }
 
   return {
-    delayMs(ticket) {
+    delayMs(ticket, wake) {
       if (slow < limit) {
         putOff.delete(ticket);
         return 0;
@@ -47,7 +52,7 @@ export function createCongestion({ limit, clock, logger }: CongestionOptions): C
         isTold = true;
         logger.warn("The provider leaves requests without an answer: others are put off", { slow, limit });
       }
-      putOff.add(ticket);
+      putOff.set(ticket, wake);
       return Math.min(longestDelayMs, Math.max(shortestDelayMs, putOff.size * spacingMs));
     },
     async watch(answer) {

@@ -42,6 +42,8 @@ interface RpcOptions {
   readonly ticket: string;
   /** A reconcile's: what waits for an answer for long holds no worker. */
   readonly lend: ReconcileContext<never>["lend"];
+  /** A reconcile's: called when the provider answers again, if this request was put off because it did not. */
+  readonly wake?: ReconcileContext<never>["wake"];
 }
 
 /** It is too early for this request: the rate limit has no token soon, or too many wait for an answer. Nothing was sent. */
@@ -239,7 +241,7 @@ export function createProviderPool(options: ProviderPoolOptions): ProviderPool {
       async call(method, request, options) {
         const { signal, deadlineMs } = options;
         if (!unlimited.has(method)) {
-          const afterMs = congestion.delayMs(options.ticket);
+          const afterMs = congestion.delayMs(options.ticket, options.wake);
           if (afterMs > 0) throw new Throttled(afterMs, "the provider leaves too many requests without an answer");
           await admit(method, options);
         }

@@ -45,7 +45,7 @@ function snapshotWork(
   const { informers, resources, clock, events, instruments } = manager;
   const { metadata, spec } = snapshot;
   const { signal } = context;
-  const call = { signal, lend: context.lend, ticket: metadata.uid };
+  const call = { signal, lend: context.lend, wake: context.wake, ticket: metadata.uid };
   const deleting = metadata.deletionTimestamp !== undefined;
   const session = createSession(manager, resources.vmSnapshots, snapshotJournal, snapshot, context);
   const machine = informers.virtualMachines.get(metadata.namespace, spec.vmRef.name);

@@ -81,7 +81,7 @@ export function createOperations(options: OperationsOptions): Operations {
   const { manager, session, context } = options;
   const { clock } = manager;
   const { signal } = context;
-  const call = { signal, lend: context.lend, ticket: session.vm.metadata.uid };
+  const call = { signal, lend: context.lend, wake: context.wake, ticket: session.vm.metadata.uid };
   let task = session.journal.attempt === undefined ? undefined : taskOf(session.vm, session.journal.attempt);
   let pendingId: string | undefined;
   let failed: FailedAttempt | undefined;
