@@ -1,15 +1,13 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { createProviderClient, ProviderError, startProviderServer } from "@almanac/provider";
+import { ProviderError } from "@almanac/provider";
 import type { ProviderClient, ProviderHandlers } from "@almanac/provider";
-import type { MockProvider } from "@almanac/provider-mock";
-import { createNoopTelemetry } from "@almanac/telemetry";
 import { aroundEach, describe, expect, it } from "vitest";
 import {
-  atEnd,
   condition,
   createWorld,
   effects,
   isReady,
+  startFront,
   until,
   untilReady,
   withOwnWorlds,
@@ -17,37 +15,6 @@ import {
 } from "./world.test.helper.ts";
 
 aroundEach(withOwnWorlds);
-
-/** Stands before a provider and answers in its place where `instead` says so; all else is passed on. */
-async function startFront(
-  world: World,
-  mock: MockProvider,
-  instead: (client: ProviderClient) => Partial<ProviderHandlers>,
-): Promise<void> {
-  const telemetry = createNoopTelemetry();
-  const client = createProviderClient({ address: mock.address, tls: "insecure", telemetry });
-  const others = instead(client);
-  const handlers = new Proxy({} as ProviderHandlers, {
-    get: (_target, name) =>
-      others[name as keyof ProviderHandlers] ??
-      ((request: never) => (client[name as keyof ProviderHandlers] as (request: never) => Promise<unknown>)(request)),
-    has: () => true,
-  });
-  const server = await startProviderServer({
-    handlers,
-    telemetry,
-    providerType: "mock",
-    providerName: "lab",
-    port: 0,
-    tls: "insecure",
-    drainMs: 50,
-  });
-  atEnd(async () => {
-    await server.shutdown();
-    client[Symbol.dispose]();
-  });
-  world.endpoints.set("default/lab", server.address);
-}
 
 const count = (world: World, provider: string, method: string): number =>
   effects(world, provider).filter((effect) => effect === method).length;

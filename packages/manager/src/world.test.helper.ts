@@ -9,6 +9,8 @@ import { createApiServer, type ApiServer, type ApiServerOptions } from "@almanac
 import { virtrigaud } from "@almanac/catalog";
 import { bearerToken, createKubeClient, type KubeClient } from "@almanac/kube";
 import { systemClock, type Clock } from "@almanac/core";
+import { createProviderClient, startProviderServer } from "@almanac/provider";
+import type { ProviderClient, ProviderHandlers } from "@almanac/provider";
 import {
   startMockProvider,
   type JournalLine,
@@ -326,4 +328,35 @@ export async function startProxy(port: number): Promise<Proxy> {
     },
     cut,
   };
+}
+
+/** Stands before a provider and answers in its place where `instead` says so; all else is passed on. */
+export async function startFront(
+  world: World,
+  mock: MockProvider,
+  instead: (client: ProviderClient) => Partial<ProviderHandlers>,
+): Promise<void> {
+  const telemetry = createNoopTelemetry();
+  const client = createProviderClient({ address: mock.address, tls: "insecure", telemetry });
+  const others = instead(client);
+  const handlers = new Proxy({} as ProviderHandlers, {
+    get: (_target, name) =>
+      others[name as keyof ProviderHandlers] ??
+      ((request: never) => (client[name as keyof ProviderHandlers] as (request: never) => Promise<unknown>)(request)),
+    has: () => true,
+  });
+  const server = await startProviderServer({
+    handlers,
+    telemetry,
+    providerType: "mock",
+    providerName: "lab",
+    port: 0,
+    tls: "insecure",
+    drainMs: 50,
+  });
+  atEnd(async () => {
+    await server.shutdown();
+    client[Symbol.dispose]();
+  });
+  world.endpoints.set("default/lab", server.address);
 }

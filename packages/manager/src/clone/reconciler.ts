@@ -215,9 +215,9 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     if (spec.target.disks !== undefined || spec.target.networks !== undefined) return otherShape;
     // Of a source that another manager made nobody knows the shape.
     if (now !== undefined && now.applied === undefined) return undefined;
-    return shapes !== undefined && now?.applied === shapes.source && now.attempt?.operation !== "Reconfigure"
-      ? shapes.target
-      : otherShape;
+    const changing = now?.attempt?.operation;
+    const isSteady = changing !== "Reconfigure" && changing !== "Revert";
+    return shapes !== undefined && now?.applied === shapes.source && isSteady ? shapes.target : otherShape;
   }
 
   function usableSource(): VirtualMachine {

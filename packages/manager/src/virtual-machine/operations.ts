@@ -205,7 +205,7 @@ export function createOperations(options: OperationsOptions): Operations {
         const { uncertain, uncertainShape, ...known } = cleared;
         // It may be the machine that an earlier request asked for, in the shape of that time.
         const isAsked = uncertain === undefined || uncertainShape === attempt.digest;
-        keep({ ...known, ...(isAsked ? applied : { applied: uncertainShape ?? unknownShape }), id: idOf() });
+        keep({ ...known, ...(isAsked ? applied : { applied: unknownShape }), id: idOf() });
         break;
       }
       case "Reconfigure": {
@@ -248,26 +248,37 @@ export function createOperations(options: OperationsOptions): Operations {
   function fail(attempt: Attempt, thrown: unknown, wasSentBefore = false): void {
     const error = explained(attempt, classify(thrown));
     const now = { nowMs: clock.now(), generation: session.vm.metadata.generation };
-    const { attempt: _ended, uncertainShape, ...rest } = session.journal;
+    const { attempt: _ended, ...rest } = session.journal;
     const failures = {
       ...rest.failures,
       [attempt.operation]: nextFailure(rest.failures?.[attempt.operation], now, manager.random),
     };
     const unanswered =
       attempt.operation === "Create" && error.outcome === "error" && (wasSentBefore || !wasNeverSent(thrown));
-    const isOnlyShape = rest.uncertain === undefined || uncertainShape === attempt.digest;
-    const shape = unanswered ? (isOnlyShape ? attempt.digest : undefined) : uncertainShape;
+    const isReshaping = attempt.operation === "Reconfigure" || attempt.operation === "Revert";
+    const isRefused = thrown instanceof ProviderError && error.outcome === "failure";
+    // What was sent may have been carried out, in part even by a task that failed.
+    const isReshaped = isReshaping && (wasSentBefore || !(isRefused || wasNeverSent(thrown)));
     keep({
-      ...rest,
+      ...(unanswered ? withUncertain(rest, attempt) : rest),
       failures,
-      ...(unanswered ? { uncertain: true } : {}),
-      ...(shape === undefined ? {} : { uncertainShape: shape }),
+      ...(isReshaped && rest.applied !== undefined ? { applied: unknownShape } : {}),
     });
     failed = { error, thrown };
     if (attempt.operation === "Reconfigure") {
       reconfigured = { condition: { status: "False", reason: error.reason, message: error.message }, at: undefined };
     }
     endAttempt(attempt, error.outcome, error);
+  }
+
+  /** Before a request that may have been sent is sent again, maybe with a wish that has changed since. */
+  async function noteWish(attempt: Attempt): Promise<void> {
+    if (attempt.operation !== "Create" && attempt.operation !== "Reconfigure") return;
+    const { digest } = options.desired();
+    if (digest === attempt.digest) return;
+    const journal = attempt.operation === "Create" ? withUncertain(session.journal, attempt) : session.journal;
+    keep({ ...journal, attempt: { ...attempt, digest } });
+    await session.commit();
   }
 
   function endAttempt(attempt: Attempt, outcome: "success" | "failure" | "error", error?: Classified): void {
@@ -399,10 +410,19 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async resume() {
       options.peer();
-      await send(await userDataFor(underway().operation), true);
+      const userData = await userDataFor(underway().operation);
+      await noteWish(underway());
+      await send(userData, true);
     },
     poll,
     describe,
   };
   return operations;
+}
+
+/** The journal after a request for a machine of which nobody knows whether it was carried out. */
+function withUncertain(journal: Journal, { digest }: Attempt): Journal {
+  const { uncertain, uncertainShape, ...rest } = journal;
+  const isOnlyShape = digest !== undefined && (uncertain === undefined || uncertainShape === digest);
+  return { ...rest, uncertain: true, ...(isOnlyShape ? { uncertainShape: digest } : {}) };
 }
