@@ -91,6 +91,13 @@ export class BackwardWriter {
     this.#varint(field * 8 + 1);
   }
 
+  fixed32(field: number, value: number): void {
+    this.reserve(15);
+    this.at -= 4;
+    this.view.setUint32(this.at, value, true);
+    this.#varint(field * 8 + 5);
+  }
+
   /** A whole number from 0 to 2^53. */
   varint(field: number, value: number): void {
     this.reserve(15);

@@ -59,6 +59,24 @@ message Exemplar {
   bytes span_id = 4; bytes trace_id = 5;
 }
 
+message ExportTraceServiceRequest { repeated ResourceSpans resource_spans = 1; }
+message ResourceSpans { Resource resource = 1; repeated ScopeSpans scope_spans = 2; string schema_url = 3; }
+message ScopeSpans { InstrumentationScope scope = 1; repeated Span spans = 2; string schema_url = 3; }
+message Span {
+  bytes trace_id = 1; bytes span_id = 2; string trace_state = 3; bytes parent_span_id = 4; string name = 5; int32 kind = 6;
+  fixed64 start_time_unix_nano = 7; fixed64 end_time_unix_nano = 8;
+  repeated KeyValue attributes = 9; uint32 dropped_attributes_count = 10;
+  repeated Event events = 11; uint32 dropped_events_count = 12;
+  repeated Link links = 13; uint32 dropped_links_count = 14;
+  SpanStatus status = 15; fixed32 flags = 16;
+  message Event { fixed64 time_unix_nano = 1; string name = 2; repeated KeyValue attributes = 3; uint32 dropped_attributes_count = 4; }
+  message Link {
+    bytes trace_id = 1; bytes span_id = 2; string trace_state = 3;
+    repeated KeyValue attributes = 4; uint32 dropped_attributes_count = 5; fixed32 flags = 6;
+  }
+}
+message SpanStatus { string message = 2; int32 code = 3; }
+
 message Status { int32 code = 1; string message = 2; repeated Any details = 3; }
 message Any { string type_url = 1; bytes value = 2; }
 message RetryInfo { Duration retry_delay = 1; }
@@ -136,6 +154,12 @@ export function decodeJsonRequest(bytes: Uint8Array = Buffer.from("{}")): Reques
   ) as Record<string, unknown>;
   // Through the wire, so that what is equal looks equal.
   return decodeRequest(type.encode(type.fromObject(json)).finish());
+}
+
+/** A request with spans, as plain objects. */
+export function decodeTraceRequest(bytes: Uint8Array): object {
+  const type = root.lookupType("otlp.ExportTraceServiceRequest");
+  return type.toObject(type.decode(bytes), shape);
 }
 
 export function encodeMessage(name: MessageName, fields: Record<string, unknown>): Buffer {
