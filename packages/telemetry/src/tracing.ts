@@ -8,6 +8,7 @@ import {
   type Sampler,
 } from "@opentelemetry/sdk-trace";
 import type { Environment } from "./environment.ts";
+import { ParentBasedAlwaysOnSampler } from "./trace/sampler.ts";
 
 /** The sampler of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`. */
 export function createSampler({ name, ratio }: Environment["sampler"]): Sampler {
@@ -19,7 +20,7 @@ export function createSampler({ name, ratio }: Environment["sampler"]): Sampler 
     case "traceidratio":
       return new TraceIdRatioBasedSampler(ratio);
     case "parentbased_always_on":
-      return new ParentBasedSampler({ root: new AlwaysOnSampler() });
+      return new ParentBasedAlwaysOnSampler();
     case "parentbased_always_off":
       return new ParentBasedSampler({ root: new AlwaysOffSampler() });
     case "parentbased_traceidratio":

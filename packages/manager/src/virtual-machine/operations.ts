@@ -50,8 +50,8 @@ export interface Operations {
   readonly reconfigured: StatusInput["reconfigured"];
   /** Names the trace of the operation under way or last ended, for people; undefined without one. */
   readonly traceNote: string | undefined;
-  /** Of the operation begun last in this reconcile, to which belongs what follows; the reconcile's until then. */
-  readonly traceContext: Context;
+  /** Runs what follows within the operation begun last in this reconcile, to which it belongs; within the reconcile until then. */
+  readonly traced: <V>(run: () => V) => V;
   /** Keeps the attempt on the object, then sends its request. */
   begin(attempt: Omit<Attempt, "startedAtMs" | "previousTask">): Promise<void>;
   /** Sends the request of the attempt under way again: whether it was sent is not known. */
@@ -377,9 +377,7 @@ export function createOperations(options: OperationsOptions): Operations {
     get traceNote() {
       return traceNote(operation);
     },
-    get traceContext() {
-      return begun ?? contexts.active();
-    },
+    traced: (run) => (begun === undefined ? run() : contexts.with(begun, run)),
     async begin(attempt) {
       // Throws while there is nobody to ask, which is no attempt either.
       options.peer();

@@ -1,4 +1,3 @@
-import { context as contexts } from "@opentelemetry/api";
 import { again, done, failure } from "@almanac/controller";
 import type { ReconcileContext, Request, Result } from "@almanac/controller";
 import { isKubeError } from "@almanac/kube";
@@ -160,11 +159,11 @@ function createMachineReconcile(
         operations.observed = undefined;
         continue;
       }
-      const result = await contexts.with(operations.traceContext, () => take(step));
+      const result = await operations.traced(() => take(step));
       if (result !== undefined) return result;
       // What could not be carried out is not made better by asking for more.
       if (operations.failed?.error.outcome === "error")
-        return contexts.with(operations.traceContext, () => settle(again(manager.describeIntervalMs)));
+        return operations.traced(() => settle(again(manager.describeIntervalMs)));
     }
     throw new ManagerError("unexpected_state", `the machine was not at rest after ${mostSteps} steps`);
   }
@@ -401,7 +400,7 @@ function createMachineReconcile(
     return again(longPauseMs);
   }
 
-  return { run, onError: (thrown) => contexts.with(operations.traceContext, () => onError(thrown)) };
+  return { run, onError: (thrown) => operations.traced(() => onError(thrown)) };
 }
 
 /** Already kept, counted and said; only the controller needs to hear of it. */

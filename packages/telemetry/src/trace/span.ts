@@ -50,6 +50,8 @@ export interface SpanBeginning {
   readonly name: string;
   readonly kind: SpanKind;
   readonly context: SpanContext;
+  /** Its ids are known to be valid: they were made here, or were its parent's. */
+  readonly hasOwnIds: boolean;
   readonly parent: SpanContext | undefined;
   readonly attributes: Attributes;
   readonly attributeCount: number;
@@ -71,6 +73,7 @@ export class RecordingSpan implements Span {
   readonly attributes: Attributes;
   readonly resource: Resource;
   readonly instrumentationScope: InstrumentationScope;
+  readonly hasOwnIds: boolean;
   status: SpanStatus = unset;
   private readonly _origin: SpanOrigin;
   private readonly _context: SpanContext;
@@ -96,6 +99,7 @@ export class RecordingSpan implements Span {
     this.instrumentationScope = origin.instrumentationScope;
     this._origin = origin;
     this._context = beginning.context;
+    this.hasOwnIds = beginning.hasOwnIds;
     this._parent = beginning.parent;
     this._offsetMs = wallOffsetMs(now);
     this._start = beginning.startTime === undefined ? now : (toTime(beginning.startTime) ?? now);

@@ -2,9 +2,9 @@ import { diag } from "@opentelemetry/api";
 import type { Tracer, TracerProvider as ApiTracerProvider } from "@opentelemetry/api";
 import { describeError } from "@almanac/core";
 import { defaultResource } from "@opentelemetry/resources";
-import { AlwaysOnSampler, ParentBasedSampler, RandomIdGenerator } from "@opentelemetry/sdk-trace";
 import type { SpanProcessor, TracerProviderOptions as OfficialOptions } from "@opentelemetry/sdk-trace";
 import { TelemetryError } from "../error.ts";
+import { ParentBasedAlwaysOnSampler } from "./sampler.ts";
 import type { SpanEvents, SpanOrigin } from "./span.ts";
 import { RecordingTracer } from "./tracer.ts";
 
@@ -43,8 +43,7 @@ const defaultLimits = {
 export function createTracerProvider(options: TracerProviderOptions = {}): TracerProvider {
   checkOptions(options);
   const { resource = defaultResource(), spanProcessors: processors = [] } = options;
-  const { sampler = new ParentBasedSampler({ root: new AlwaysOnSampler() }) } = options;
-  const { idGenerator = new RandomIdGenerator() } = options;
+  const { sampler = new ParentBasedAlwaysOnSampler(), idGenerator } = options;
   const limits = settleLimits(options.spanLimits);
   const events = combine(processors);
   const tracers = new Map<string, Tracer>();

@@ -4,29 +4,34 @@ import { isTracingSuppressed } from "@opentelemetry/core";
 import { SamplingDecision } from "@opentelemetry/sdk-trace";
 import type { IdGenerator, Sampler } from "@opentelemetry/sdk-trace";
 import { copyAttributes } from "./attributes.ts";
+import { createIdGenerator } from "./ids.ts";
+import { parentOf } from "./parent.ts";
 import { cleanLink, RecordingSpan } from "./span.ts";
 import type { SpanOrigin } from "./span.ts";
 
 const noLimits = { attributeCountLimit: Infinity, attributeValueLengthLimit: Infinity };
 const noLinks: Link[] = [];
+const randomIds = createIdGenerator();
 
 /** Starts spans as the official SDK's tracer does: same samplers, same decisions, same limits. */
 export class RecordingTracer implements Tracer {
   readonly #origin: SpanOrigin;
   readonly #sampler: Sampler;
   readonly #ids: IdGenerator;
+  readonly #makesValidIds: boolean;
 
-  constructor(origin: SpanOrigin, sampler: Sampler, ids: IdGenerator) {
+  /** Without `ids` they are random. */
+  constructor(origin: SpanOrigin, sampler: Sampler, ids: IdGenerator | undefined) {
     this.#origin = origin;
     this.#sampler = sampler;
-    this.#ids = ids;
+    this.#ids = ids ?? randomIds;
+    this.#makesValidIds = ids === undefined;
   }
 
   startSpan(name: string, options: SpanOptions = {}, active: Context = context.active()): Span {
     const at = options.root === true ? trace.deleteSpan(active) : active;
     if (isTracingSuppressed(at)) return trace.wrapSpanContext(INVALID_SPAN_CONTEXT);
-    const given = trace.getSpanContext(at);
-    const parent = given !== undefined && trace.isSpanContextValid(given) ? given : undefined;
+    const parent = parentOf(at);
     const spanId = this.#ids.generateSpanId();
     const traceId = parent === undefined ? this.#ids.generateTraceId() : parent.traceId;
     const { kind = SpanKind.INTERNAL } = options;
@@ -56,6 +61,7 @@ export class RecordingTracer implements Tracer {
       name,
       kind,
       context: spanContext,
+      hasOwnIds: this.#makesValidIds,
       parent,
       attributes,
       attributeCount: count,

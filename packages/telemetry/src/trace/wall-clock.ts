@@ -1,5 +1,5 @@
 import type { HrTime } from "@opentelemetry/api";
-import { addHrTimes, millisToHrTime } from "@opentelemetry/core";
+import { millisToHrTime } from "@opentelemetry/core";
 
 let offsetMs = performance.timeOrigin;
 
@@ -15,7 +15,18 @@ export function wallOffsetMs(now: number): number {
   return offsetMs;
 }
 
+let lastOffset = Number.NaN;
+let [offsetSeconds, offsetNanos]: HrTime = [0, 0];
+
 /** A time of `performance.now()` as OpenTelemetry writes times: seconds since 1970, and nanoseconds. */
 export function toHrTime(now: number, offset: number): HrTime {
-  return addHrTimes(millisToHrTime(offset), millisToHrTime(now));
+  if (offset !== lastOffset) {
+    [offsetSeconds, offsetNanos] = millisToHrTime(offset);
+    lastOffset = offset;
+  }
+  // Apart from the offset, beside which there would be no room for nanoseconds in a double.
+  const seconds = Math.trunc(now / 1_000);
+  const nanos = offsetNanos + Math.round((now - seconds * 1_000) * 1e6);
+  const carried = Math.floor(nanos / 1e9);
+  return [offsetSeconds + seconds + carried, nanos - carried * 1e9];
 }
