@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Kind } from "@almanac/catalog";
 import { createController, generationChanged, or, watch } from "@almanac/controller";
 import type { Controller, ControllerOptions, Predicate, Request } from "@almanac/controller";
@@ -150,7 +151,7 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
     watches: [
       watch(machines, {
         map: ({ metadata, spec }) => [requestTo(spec.classRef, metadata.namespace)],
-        predicates: [generationChanged()],
+        predicates: [classChanged],
       }),
       watch(informers.providers, {
         map: ({ metadata }) => informers.vmClasses.list(metadata.namespace).map(requestOf),
@@ -183,6 +184,10 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
 
   return [snapshots, clones, images, classes, networks];
 }
+
+/** Another class is used. */
+const classChanged: Predicate<VirtualMachine> = (event) =>
+  event.type !== "update" || !isDeepStrictEqual(event.old.spec.classRef, event.object.spec.classRef);
 
 /** An operation on the machine began or ended, it is to go, or it is powered otherwise. */
 const machineMoved: Predicate<VirtualMachine> = or<VirtualMachine>(

@@ -4,13 +4,17 @@ import { startManager } from "@almanac/manager";
 import { createNoopTelemetry, startTelemetry } from "@almanac/telemetry";
 import type { Telemetry } from "@almanac/telemetry";
 
+/** Everything is no-op; every measurement and span is recorded; and every span is exported too. */
+export type TelemetryKind = "none" | "recorded" | "exported";
+
 /** What the manager's process is told, as JSON in its first argument. */
 export interface ManagerSettings {
   readonly kubeconfig: string;
   /** `host:port` of the only provider. */
   readonly provider: string;
-  /** Everything on, or everything no-op. */
-  readonly telemetry: boolean;
+  readonly telemetry: TelemetryKind;
+  /** Where spans go over OTLP when they are exported. */
+  readonly tracesUrl: string;
 }
 
 /** What the manager's process is asked. */
@@ -31,15 +35,18 @@ export interface CountsAnswer {
 const settings = JSON.parse(process.argv[2] ?? "{}") as ManagerSettings;
 let reconciles = 0;
 const telemetry = countReconciles(
-  settings.telemetry
+  settings.telemetry !== "none"
     ? await startTelemetry({
         serviceName: "virtrigaud-manager",
         owner: "manager",
         catalogs: [virtrigaud],
         metrics: { port: 0 },
         logs: { level: "error" },
-        // Every span is recorded and handed to the exporter, as in production; nobody listens, so that only this side is measured.
-        env: { ...process.env, OTEL_TRACES_SAMPLER: "always_on" },
+        env: {
+          ...process.env,
+          OTEL_TRACES_SAMPLER: "always_on",
+          ...(settings.telemetry === "exported" ? { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: settings.tracesUrl } : {}),
+        },
       })
     : createNoopTelemetry(),
 );

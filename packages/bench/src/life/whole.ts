@@ -45,7 +45,7 @@ export async function wholeLife(machines: number, progress: Progress, signal: Ab
   const operations: Readonly<Record<string, number>>[] = [];
 
   async function first(): Promise<Pick<WholeLife, "latenciesMs" | "restCpuPercent" | "restRssMib">> {
-    await using manager = await world.startManager(true);
+    await using manager = await world.startManager("recorded");
     await step("create");
     progress(`${many}: ${writesPerSecond} writes a second`);
     const latenciesMs = await pacedWrites(names, world, signal);
@@ -67,7 +67,7 @@ export async function wholeLife(machines: number, progress: Progress, signal: Ab
   const changesBefore = sum(world.effects.values());
   const rpcsBefore = new Map(world.rpcs);
   const began = performance.now();
-  await using manager = await world.startManager(true);
+  await using manager = await world.startManager("recorded");
   while ((await manager.cpu()).reconciles < machines) await pause(50, signal);
   const restartSeconds = (performance.now() - began) / 1_000;
   // What is needless may come a little later.

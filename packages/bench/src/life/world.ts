@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApiServer } from "@almanac/apiserver";
@@ -9,13 +12,14 @@ import type { VirtualMachine, VMSnapshot } from "@almanac/manager";
 import { startMockProvider } from "@almanac/provider-mock";
 import { createNoopTelemetry } from "@almanac/telemetry";
 import type { Telemetry } from "@almanac/telemetry";
+import type { TelemetryKind } from "./manager-child.ts";
 import { startManagerProcess } from "./manager-process.ts";
 import type { ManagerProcess } from "./manager-process.ts";
 
 export type Machine = VirtualMachine & KubeObject;
 export type Snapshot = VMSnapshot & KubeObject;
 
-/** An API server and a provider in this process, and what happens at them. */
+/** An API server, a provider and a receiver of traces in this process, and what happens at them. */
 export interface World extends AsyncDisposable {
   readonly vms: ResourceClient<Machine>;
   readonly vmSnapshots: ResourceClient<Snapshot>;
@@ -31,7 +35,7 @@ export interface World extends AsyncDisposable {
   readonly present: number;
   /** Resolves with the time of `performance.now()` when the provider is asked for the machine `id` next. */
   nextLook(id: string): Promise<number>;
-  startManager(telemetry: boolean): Promise<ManagerProcess>;
+  startManager(telemetry: TelemetryKind): Promise<ManagerProcess>;
 }
 
 /** With a Provider without a rate limit, two classes and an image; no machines. */
@@ -69,6 +73,10 @@ export async function createWorld(): Promise<World> {
     looks.get(id)?.(performance.now());
     return describe(id);
   };
+  const receiver = createServer((request, response) => request.resume().on("end", () => response.end()));
+  await once(receiver.listen(0, "127.0.0.1"), "listening");
+  stack.defer(() => receiver.close().closeAllConnections());
+  const tracesUrl = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/v1/traces`;
   const kubeconfig = join(folder, "kubeconfig");
   writeFileSync(kubeconfig, api.kubeconfig, { mode: 0o600 });
   const kube = stack.use(createKubeClient(await loadKubeConfig({ kubeconfig })));
@@ -102,7 +110,7 @@ export async function createWorld(): Promise<World> {
         }),
       );
     },
-    startManager: (telemetry) => startManagerProcess({ kubeconfig, provider: provider.address, telemetry }),
+    startManager: (telemetry) => startManagerProcess({ kubeconfig, provider: provider.address, telemetry, tracesUrl }),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
