@@ -1,7 +1,6 @@
-import { virtrigaud } from "@almanac/catalog";
 import { createKubeClient, loadKubeConfig } from "@almanac/kube";
 import { startManager } from "@almanac/manager";
-import { createNoopTelemetry, startTelemetry } from "@almanac/telemetry";
+import { managerTelemetry } from "./manager-telemetry.ts";
 
 /** What the manager's process is told, as JSON in its first argument. */
 export interface ConvergeSettings {
@@ -21,17 +20,7 @@ export interface ConvergeReport {
 }
 
 const settings = JSON.parse(process.argv[2] ?? "{}") as ConvergeSettings;
-const telemetry = settings.telemetry
-  ? await startTelemetry({
-      serviceName: "virtrigaud-manager",
-      owner: "manager",
-      catalogs: [virtrigaud],
-      metrics: { port: 0 },
-      logs: { level: "error" },
-      // Every span is recorded and handed to the exporter, as in production; nobody listens, so that only this side is measured.
-      env: { ...process.env, OTEL_TRACES_SAMPLER: "always_on" },
-    })
-  : createNoopTelemetry();
+const telemetry = await managerTelemetry(settings.telemetry ? "recorded" : "none");
 const kube = createKubeClient(await loadKubeConfig({ kubeconfig: settings.kubeconfig }));
 await startManager({
   kube,

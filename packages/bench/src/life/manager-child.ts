@@ -1,11 +1,8 @@
-import { virtrigaud } from "@almanac/catalog";
 import { createKubeClient, loadKubeConfig } from "@almanac/kube";
 import { startManager } from "@almanac/manager";
-import { createNoopTelemetry, startTelemetry } from "@almanac/telemetry";
 import type { Telemetry } from "@almanac/telemetry";
-
-/** Everything is no-op; every measurement and span is recorded; and every span is exported too. */
-export type TelemetryKind = "none" | "recorded" | "exported";
+import { managerTelemetry } from "../manager-telemetry.ts";
+import type { TelemetryKind } from "../manager-telemetry.ts";
 
 /** What the manager's process is told, as JSON in its first argument. */
 export interface ManagerSettings {
@@ -34,22 +31,7 @@ export interface CountsAnswer {
 
 const settings = JSON.parse(process.argv[2] ?? "{}") as ManagerSettings;
 let reconciles = 0;
-const telemetry = countReconciles(
-  settings.telemetry !== "none"
-    ? await startTelemetry({
-        serviceName: "virtrigaud-manager",
-        owner: "manager",
-        catalogs: [virtrigaud],
-        metrics: { port: 0 },
-        logs: { level: "error" },
-        env: {
-          ...process.env,
-          OTEL_TRACES_SAMPLER: "always_on",
-          ...(settings.telemetry === "exported" ? { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: settings.tracesUrl } : {}),
-        },
-      })
-    : createNoopTelemetry(),
-);
+const telemetry = countReconciles(await managerTelemetry(settings.telemetry, settings.tracesUrl));
 const kube = createKubeClient(await loadKubeConfig({ kubeconfig: settings.kubeconfig }));
 await startManager({ kube, telemetry, tls: "insecure", providerEndpoint: () => settings.provider, concurrency: 32 });
 process.on("message", (question: Question) => void answer(question));

@@ -1,7 +1,7 @@
 import { checkWork, steps, take } from "./steps.ts";
 import type { Step } from "./steps.ts";
 import type { ManagerProcess } from "./manager-process.ts";
-import type { TelemetryKind } from "./manager-child.ts";
+import type { TelemetryKind } from "../manager-telemetry.ts";
 import { createWorld } from "./world.ts";
 import type { World } from "./world.ts";
 import type { Progress } from "../result.ts";

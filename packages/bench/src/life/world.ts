@@ -12,7 +12,7 @@ import type { VirtualMachine, VMSnapshot } from "@almanac/manager";
 import { startMockProvider } from "@almanac/provider-mock";
 import { createNoopTelemetry } from "@almanac/telemetry";
 import type { Telemetry } from "@almanac/telemetry";
-import type { TelemetryKind } from "./manager-child.ts";
+import type { TelemetryKind } from "../manager-telemetry.ts";
 import { startManagerProcess } from "./manager-process.ts";
 import type { ManagerProcess } from "./manager-process.ts";
 
