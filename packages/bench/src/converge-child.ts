@@ -21,7 +21,10 @@ export interface ConvergeReport {
 
 const settings = JSON.parse(process.argv[2] ?? "{}") as ConvergeSettings;
 const telemetry = await managerTelemetry(settings.telemetry ? "recorded" : "none");
-const kube = createKubeClient(await loadKubeConfig({ kubeconfig: settings.kubeconfig }));
+const kube = createKubeClient(await loadKubeConfig({ kubeconfig: settings.kubeconfig }), {
+  logger: telemetry.logger,
+  tracerProvider: telemetry.tracerProvider,
+});
 await startManager({
   kube,
   telemetry,

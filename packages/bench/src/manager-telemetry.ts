@@ -1,3 +1,4 @@
+import { createWriteStream } from "node:fs";
 import { virtrigaud } from "@almanac/catalog";
 import { createNoopTelemetry, startTelemetry } from "@almanac/telemetry";
 import type { Telemetry } from "@almanac/telemetry";
@@ -13,7 +14,8 @@ export async function managerTelemetry(kind: TelemetryKind, tracesUrl = ""): Pro
     owner: "manager",
     catalogs: [virtrigaud],
     metrics: { port: 0 },
-    logs: { level: "error" },
+    // Written, and read by nobody.
+    logs: { level: "info", destination: createWriteStream("/dev/null") },
     env: {
       ...process.env,
       OTEL_TRACES_SAMPLER: "always_on",

@@ -32,7 +32,10 @@ export interface CountsAnswer {
 const settings = JSON.parse(process.argv[2] ?? "{}") as ManagerSettings;
 let reconciles = 0;
 const telemetry = countReconciles(await managerTelemetry(settings.telemetry, settings.tracesUrl));
-const kube = createKubeClient(await loadKubeConfig({ kubeconfig: settings.kubeconfig }));
+const kube = createKubeClient(await loadKubeConfig({ kubeconfig: settings.kubeconfig }), {
+  logger: telemetry.logger,
+  tracerProvider: telemetry.tracerProvider,
+});
 await startManager({ kube, telemetry, tls: "insecure", providerEndpoint: () => settings.provider, concurrency: 32 });
 process.on("message", (question: Question) => void answer(question));
 process.on("disconnect", () => process.exit());
