@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseDuration } from "./duration.ts";
+import { parseDuration, parsePause } from "./duration.ts";
 
 describe("parseDuration", () => {
   it.each([
@@ -18,6 +18,23 @@ describe("parseDuration", () => {
   it.each(["", "30", "s", "30 s", "-1s", "0s", "1d", "1s2", "1e3s"])("refuses %j and names the field", (text) => {
     expect(() => parseDuration(text, "spec.healthCheck.interval")).toThrow(
       `[invalid_spec] spec.healthCheck.interval is ${JSON.stringify(text)}; write a duration greater than 0`,
+    );
+  });
+});
+
+describe("parsePause", () => {
+  it.each([
+    ["0", 0],
+    ["0s", 0],
+    ["0h0m", 0],
+    ["90m", 5_400_000],
+  ])("reads %s", (text, ms) => {
+    expect(parsePause(text, "spec.x")).toBe(ms);
+  });
+
+  it.each(["", "-5m", "5", "0d", "soon"])("refuses %j without asking for more than 0", (text) => {
+    expect(() => parsePause(text, "spec.x")).toThrow(
+      `[invalid_spec] spec.x is ${JSON.stringify(text)}; write a duration of at least 0`,
     );
   });
 });

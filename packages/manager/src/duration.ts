@@ -17,16 +17,9 @@ const unitMs: Readonly<Record<string, number>> = {
  * @throws ManagerError `invalid_spec` unless it is a duration greater than 0.
  */
 export function parseDuration(text: string, field: string): number {
-  const parts = [...text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)];
-  const complete = parts.length > 0 && parts.map(([part]) => part).join("") === text;
-  const totalMs = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (unitMs[unit as string] as number), 0);
-  if (!complete || !(totalMs > 0) || !Number.isFinite(totalMs)) {
-    throw new ManagerError(
-      "invalid_spec",
-      `${field} is ${JSON.stringify(text)}; write a duration greater than 0, such as 30s, 1m30s or 500ms`,
-    );
-  }
-  return totalMs;
+  const ms = readDuration(text);
+  if (ms === undefined || ms === 0) throw unreadable(text, field, "greater than 0, such as 30s, 1m30s or 500ms");
+  return ms;
 }
 
 /**
@@ -35,5 +28,21 @@ export function parseDuration(text: string, field: string): number {
  * @throws ManagerError `invalid_spec` unless it is a duration of at least 0.
  */
 export function parsePause(text: string, field: string): number {
-  return /^0(ns|us|µs|μs|ms|s|m|h)?$/.test(text) ? 0 : parseDuration(text, field);
+  const ms = readDuration(text);
+  if (ms === undefined) throw unreadable(text, field, "of at least 0, such as 0s, 30s or 1m30s");
+  return ms;
+}
+
+/** Undefined for what is no duration, or one that is less than 0 or endless. */
+function readDuration(text: string): number | undefined {
+  // The one that Go takes without a unit.
+  if (text === "0") return 0;
+  const parts = [...text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)];
+  const complete = parts.length > 0 && parts.map(([part]) => part).join("") === text;
+  const totalMs = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (unitMs[unit as string] as number), 0);
+  return complete && Number.isFinite(totalMs) ? totalMs : undefined;
+}
+
+function unreadable(text: string, field: string, wanted: string): ManagerError {
+  return new ManagerError("invalid_spec", `${field} is ${JSON.stringify(text)}; write a duration ${wanted}`);
 }
