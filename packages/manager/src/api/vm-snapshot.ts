@@ -25,7 +25,8 @@ export const vmSnapshotKind = defineKind({
     { name: "Phase", type: "string", jsonPath: ".status.phase" },
     { name: "Size", type: "string", jsonPath: ".status.size" },
     { name: "Created", type: "date", jsonPath: ".status.creationTime" },
-    { name: "Expires", type: "date", jsonPath: ".status.expiryTime" },
+    // Not a date, which kubectl shows as the time since then.
+    { name: "Expires", type: "string", jsonPath: ".status.expiryTime" },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
   ],
   spec: object({
