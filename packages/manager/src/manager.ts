@@ -41,6 +41,7 @@ import { journalAnnotation, traceAnnotation } from "./operation/session.ts";
 import { createReleased } from "./operation/released.ts";
 import { operationContext, operationLinks } from "./operation/trace.ts";
 import { readJournal } from "./virtual-machine/journal.ts";
+import { machineNameOf } from "./snapshot/journal.ts";
 import { snapshotIndexers } from "./snapshot/siblings.ts";
 import { createMachineReconciler } from "./virtual-machine/reconciler.ts";
 import { referenceIndexers } from "./virtual-machine/references.ts";
@@ -356,7 +357,7 @@ function createControllers(
         map: (secret) => users("secret")(secret).filter((machine) => isUnmet(machine, informers)),
       }),
       watch(informers.vmSnapshots, {
-        map: ({ metadata, spec }) => [{ namespace: metadata.namespace, name: spec.vmRef.name }],
+        map: (snapshot) => [{ namespace: snapshot.metadata.namespace, name: machineNameOf(snapshot) }],
         predicates: [(event) => event.type === "update" && snapshotAppeared(event.old, event.object)],
       }),
     ],

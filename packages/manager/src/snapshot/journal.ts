@@ -15,6 +15,8 @@ export interface About {
 export interface SnapshotJournal {
   /** UID of the VirtualMachine it was taken of. */
   readonly owner?: string;
+  /** Its name; journals of earlier versions have none. */
+  readonly vm?: string;
   /** Id of the machine at its provider. */
   readonly machine?: string;
   /** `namespace/name` of the Provider. */
@@ -32,6 +34,16 @@ export function readSnapshotJournal(snapshot: VMSnapshot): SnapshotJournal {
   return readJournalText(snapshot) ?? {};
 }
 
+/** There is a snapshot, or there may be one: it belongs to its machine whatever its object names later. */
+export function isTaken({ id, create }: SnapshotJournal): boolean {
+  return id !== undefined || create?.attempt !== undefined || create?.uncertain === true;
+}
+
+/** Name of the VirtualMachine that a snapshot is of, or is to be of. */
+export function machineNameOf(snapshot: VMSnapshot, journal: SnapshotJournal = readSnapshotJournal(snapshot)): string {
+  return (isTaken(journal) ? journal.vm : undefined) ?? snapshot.spec.vmRef.name;
+}
+
 export const snapshotJournal: SessionKind<VMSnapshot, SnapshotJournal> = {
   finalizer,
   readJournal: readSnapshotJournal,
@@ -40,6 +52,5 @@ export const snapshotJournal: SessionKind<VMSnapshot, SnapshotJournal> = {
     const startedAtMs = journal.create?.attempt?.startedAtMs ?? journal.delete?.attempt?.startedAtMs;
     return startedAtMs === undefined ? undefined : String(startedAtMs);
   },
-  holdsObject: ({ id, create, delete: removal }) =>
-    id !== undefined || create?.attempt !== undefined || create?.uncertain === true || removal?.attempt !== undefined,
+  holdsObject: (journal) => isTaken(journal) || journal.delete?.attempt !== undefined,
 };

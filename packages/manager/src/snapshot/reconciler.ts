@@ -17,11 +17,12 @@ import type { Peer } from "../operation/peer.ts";
 import { createSession, forceDeleteAnnotation } from "../operation/session.ts";
 import { referenceKey } from "../resources.ts";
 import { readJournal } from "../virtual-machine/journal.ts";
-import { snapshotJournal } from "./journal.ts";
+import { isTaken, machineNameOf, snapshotJournal } from "./journal.ts";
 import type { About, SnapshotJournal } from "./journal.ts";
 import { hasSnapshot } from "./presence.ts";
-import { retentionOf } from "./retention.ts";
+import { readPolicy, retentionOf } from "./retention.ts";
 import type { Retention } from "./retention.ts";
+import { machineKeyOf } from "./siblings.ts";
 import { snapshotStatus } from "./status.ts";
 
 const timeoutMs = 3_600_000;
@@ -48,7 +49,7 @@ function snapshotWork(
   const call = { signal, lend: context.lend, wake: context.wake, ticket: metadata.uid };
   const deleting = metadata.deletionTimestamp !== undefined;
   const session = createSession(manager, resources.vmSnapshots, snapshotJournal, snapshot, context);
-  const machine = informers.virtualMachines.get(metadata.namespace, spec.vmRef.name);
+  const machine = informers.virtualMachines.get(metadata.namespace, machineNameOf(snapshot));
   let retention: Retention | undefined;
 
   function keep(change: Partial<SnapshotJournal>): void {
@@ -135,25 +136,54 @@ function snapshotWork(
 
   async function run(): Promise<Result> {
     if (deleting) return remove();
-    const { owner, id, create } = session.journal;
-    if (owner !== undefined && create?.attempt === undefined && machine?.metadata.uid !== owner) return orphaned();
-    if (id !== undefined) return retain();
+    const { id, create } = session.journal;
     if (create?.attempt !== undefined) return follow(creation, await creation.advance());
+    const vm = ownMachine();
+    if (vm === undefined) return orphaned();
+    if (isTaken(session.journal)) requireName(vm);
+    if (id !== undefined) return hold();
     const { retryInMs } = creation;
     if (retryInMs === undefined) return settle(work, undefined, done());
     if (retryInMs > 0) return settle(work, undefined, again(retryInMs));
     return take();
   }
 
+  /** The machine that it was taken of, or "none" while that may be any; undefined when that machine is gone. */
+  function ownMachine(): VirtualMachine | "none" | undefined {
+    const { owner, vm } = session.journal;
+    if (owner === undefined || machine?.metadata.uid === owner) return machine ?? "none";
+    // Journals of earlier versions know no name, so the object may name another machine by now.
+    const found =
+      vm === undefined
+        ? informers.virtualMachines.list(metadata.namespace).find((other) => other.metadata.uid === owner)
+        : undefined;
+    if (found !== undefined) return found;
+    // What was refused of one machine may be asked of another.
+    return vm !== undefined && vm !== spec.vmRef.name && !isTaken(session.journal) ? "none" : undefined;
+  }
+
+  /** @throws ManagerError `invalid_spec` when the object names another machine than the one it was taken of. */
+  function requireName(vm: VirtualMachine | "none"): void {
+    const name = session.journal.vm ?? (vm === "none" ? undefined : vm.metadata.name);
+    if (name === undefined || name === spec.vmRef.name) return;
+    throw new ManagerError(
+      "invalid_spec",
+      `spec.vmRef.name is ${JSON.stringify(spec.vmRef.name)}, and the snapshot is of VirtualMachine ${name}: ` +
+        `it stays with its machine; write ${name} again, or create another VMSnapshot`,
+    );
+  }
+
   async function take(): Promise<Result> {
+    if (spec.retentionPolicy !== undefined) readPolicy(spec.retentionPolicy);
     const vm = usableMachine(machine);
     const providerKey = referenceKey(vm.spec.providerRef, vm.metadata.namespace);
     const { provider } = servingPeer(manager, providerKey);
     const memory = spec.snapshotConfig?.includeMemory === true;
-    const { uid: owner } = vm.metadata;
+    const { uid: owner, name } = vm.metadata;
     const { memory: _memory, ...journal } = session.journal;
     const id = readJournal(vm).id ?? "";
-    session.journal = { ...journal, owner, machine: id, provider: providerKey, ...(memory ? { memory } : {}) };
+    const of = { owner, vm: name, machine: id, provider: providerKey };
+    session.journal = { ...journal, ...of, ...(memory ? { memory } : {}) };
     const offered = provider.status?.reportedCapabilities;
     const missing =
       offered?.supportsSnapshots === false
@@ -192,16 +222,20 @@ function snapshotWork(
       return settle(work, undefined, again(pollDelay(clock.now() - (attempt?.startedAtMs ?? clock.now()))));
     }
     if (progress === "failed") return settle(work, followed.failed, again(followed.retryInMs ?? longPauseMs));
-    const result = await retain();
+    const result = await hold();
     const { id } = session.journal;
     events.record(session.object, { type: "Normal", reason: "Created", message: `the provider has it as ${id}` });
     return result;
   }
 
-  /** The snapshot exists: how long? */
-  async function retain(): Promise<Result> {
+  /** The snapshot exists: with its machine, and how long? */
+  async function hold(): Promise<Result> {
     await session.commit();
-    const siblings = informers.vmSnapshots.byIndex("machine", referenceKey(spec.vmRef, metadata.namespace));
+    const vm = ownMachine();
+    requireName(vm ?? "none");
+    const isMade = vm !== undefined && vm !== "none" && vm.metadata.deletionTimestamp === undefined;
+    if (isMade && readJournal(vm).id !== session.journal.machine) return lost(vm);
+    const siblings = informers.vmSnapshots.byIndex("machine", machineKeyOf(session.object, session.journal));
     retention = retentionOf(session.object, siblings);
     const nowMs = clock.now();
     if (retention === undefined) return settle(work, undefined, done());
@@ -210,10 +244,15 @@ function snapshotWork(
     return settle(work, undefined, again(Math.min(nextMs - nowMs, longestSleepMs)));
   }
 
+  async function lost({ metadata: { name } }: VirtualMachine): Promise<Result> {
+    const message = `VirtualMachine ${name} vanished from its hypervisor, and the snapshot with it; delete this object`;
+    await writeStatus({ reason: "SnapshotLost", message, refused: true });
+    return done();
+  }
+
   async function orphaned(): Promise<Result> {
     if (spec.retentionPolicy?.deleteOnVMDelete !== false) return expire("its VirtualMachine was deleted");
-    const key = referenceKey(spec.vmRef, metadata.namespace);
-    const message = `VirtualMachine ${key} was deleted, and the snapshot with it; delete this object`;
+    const message = `VirtualMachine ${machineKeyOf(session.object, session.journal)} was deleted, and the snapshot with it; delete this object`;
     await session.commit();
     await writeStatus({ reason: "VirtualMachineDeleted", message, refused: true });
     return done();

@@ -18,10 +18,10 @@ export function retentionOf(snapshot: VMSnapshot, siblings: readonly VMSnapshot[
   const { retentionPolicy } = snapshot.spec;
   const { createdAtMs } = readSnapshotJournal(snapshot);
   if (retentionPolicy === undefined || createdAtMs === undefined) return undefined;
-  const { maxAge, maxCount, gracePeriod = "24h" } = retentionPolicy;
-  const graceMs = parsePause(gracePeriod, "spec.retentionPolicy.gracePeriod");
+  const { maxCount } = retentionPolicy;
+  const { maxAgeMs, graceMs } = readPolicy(retentionPolicy);
   const ends: number[] = [];
-  if (maxAge !== undefined) ends.push(createdAtMs + parseDuration(maxAge, "spec.retentionPolicy.maxAge"));
+  if (maxAgeMs !== undefined) ends.push(createdAtMs + maxAgeMs);
   if (isPinned(snapshot)) return undefined;
   if (maxCount !== undefined) {
     const newer = siblings
@@ -39,6 +39,22 @@ export function retentionOf(snapshot: VMSnapshot, siblings: readonly VMSnapshot[
   if (ends.length === 0) return undefined;
   const expiresAtMs = Math.min(...ends);
   return { expiresAtMs, deletesAtMs: expiresAtMs + graceMs };
+}
+
+/**
+ * The times of a policy.
+ *
+ * @throws ManagerError `invalid_spec` for a duration that cannot be understood.
+ */
+export function readPolicy(policy: NonNullable<VMSnapshot["spec"]["retentionPolicy"]>): {
+  readonly maxAgeMs: number | undefined;
+  readonly graceMs: number;
+} {
+  const { maxAge, gracePeriod = "24h" } = policy;
+  return {
+    graceMs: parsePause(gracePeriod, "spec.retentionPolicy.gracePeriod"),
+    maxAgeMs: maxAge === undefined ? undefined : parseDuration(maxAge, "spec.retentionPolicy.maxAge"),
+  };
 }
 
 function isPinned({ spec }: VMSnapshot): boolean {

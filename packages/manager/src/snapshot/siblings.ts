@@ -2,11 +2,17 @@ import type { Request } from "@almanac/controller";
 import type { VMSnapshot } from "../api/vm-snapshot.ts";
 import type { ManagerContext } from "../context.ts";
 import { referenceKey } from "../resources.ts";
-import { readSnapshotJournal } from "./journal.ts";
+import { machineNameOf, readSnapshotJournal } from "./journal.ts";
+import type { SnapshotJournal } from "./journal.ts";
+
+/** The same as `namespace/name`. */
+export function machineKeyOf(snapshot: VMSnapshot, journal?: SnapshotJournal): string {
+  return referenceKey({ name: machineNameOf(snapshot, journal) }, snapshot.metadata.namespace);
+}
 
 /** Indexers by which the snapshots of a machine are found, and those that have something to ask of a Provider, whether their machine is there or not. */
 export const snapshotIndexers = {
-  machine: ({ metadata, spec }: VMSnapshot): string[] => [referenceKey(spec.vmRef, metadata.namespace)],
+  machine: (snapshot: VMSnapshot): string[] => [machineKeyOf(snapshot)],
   provider(snapshot: VMSnapshot): string[] {
     const { provider, create, delete: removal } = readSnapshotJournal(snapshot);
     const isAsking =
@@ -19,9 +25,9 @@ export const snapshotIndexers = {
 
 /** Siblings whose policy counts snapshots, when one more exists. */
 export function countedSiblings(snapshot: VMSnapshot, manager: Pick<ManagerContext, "informers">): Request[] {
-  const { namespace, uid } = snapshot.metadata;
+  const { uid } = snapshot.metadata;
   return manager.informers.vmSnapshots
-    .byIndex("machine", referenceKey(snapshot.spec.vmRef, namespace))
+    .byIndex("machine", machineKeyOf(snapshot))
     .filter((other) => other.metadata.uid !== uid && other.spec.retentionPolicy?.maxCount !== undefined)
     .map(({ metadata }) => ({ namespace: metadata.namespace, name: metadata.name }));
 }

@@ -17,6 +17,9 @@ interface StatusInput {
   readonly nowMs: number;
 }
 
+/** The snapshot went with its machine. */
+const goneReasons: ReadonlySet<string> = new Set(["SnapshotLost", "VirtualMachineDeleted"]);
+
 /** The status of a snapshot. Pure. */
 export function snapshotStatus(input: StatusInput): Status {
   const { snapshot, journal, retention, nowMs } = input;
@@ -49,7 +52,8 @@ export function snapshotStatus(input: StatusInput): Status {
   if (journal.provider !== undefined && shownId !== undefined) {
     const [, name = ""] = journal.provider.split("/");
     const known = snapshot.status?.providerStatus?.[name];
-    const entry = { available: id !== undefined && phase !== "Deleting", id: shownId, state: phase };
+    const isThere = id !== undefined && phase !== "Deleting" && !goneReasons.has(ready.reason);
+    const entry = { available: isThere, id: shownId, state: phase };
     const isSame = known?.available === entry.available && known.id === entry.id && known.state === entry.state;
     status.providerStatus = { [name]: isSame ? known : { ...entry, lastUpdated: timestamp(nowMs) } };
   }

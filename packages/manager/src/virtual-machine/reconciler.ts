@@ -346,7 +346,7 @@ function createMachineReconcile(
       desired,
       observed: operations.observed,
       problem: cause ?? (deleting ? undefined : revertProblem),
-      snapshots: listedSnapshots(vm, informers),
+      snapshots: listedSnapshots(vm, session.journal, informers),
       ignored: ignoredMachineFields(vm, findSources(vm, informers)),
       reconfigured: operations.reconfigured,
       traceNote: operations.traceNote,

@@ -38,9 +38,12 @@ export function revertWish(
   };
   const key = `VMSnapshot ${vm.metadata.namespace}/${name}`;
   if (snapshot === undefined) return blocked("SnapshotNotFound", `${key} does not exist`);
-  const { id, machine } = readSnapshotJournal(snapshot);
-  if (snapshot.spec.vmRef.name !== vm.metadata.name || (machine !== undefined && machine !== journal.id)) {
+  const { id, machine, owner = vm.metadata.uid } = readSnapshotJournal(snapshot);
+  if (snapshot.spec.vmRef.name !== vm.metadata.name || owner !== vm.metadata.uid) {
     return blocked("SnapshotOfAnother", `${key} is not of this machine`);
+  }
+  if (machine !== undefined && machine !== journal.id) {
+    return blocked("SnapshotLost", `${key} went with the machine that it was taken of, which vanished`);
   }
   if (id === undefined || snapshot.metadata.deletionTimestamp !== undefined) {
     return blocked("SnapshotNotReady", `${key} is not ready`);
@@ -73,14 +76,17 @@ export function countRevert(
 /** The snapshots of a machine that exist, as its status lists them; undefined without one. Pure. */
 export function listedSnapshots(
   vm: VirtualMachine,
+  journal: Pick<Journal, "id">,
   informers: Pick<Informers, "vmSnapshots">,
 ): MachineStatus["snapshots"] | undefined {
   const found = informers.vmSnapshots
     .byIndex("machine", `${vm.metadata.namespace}/${vm.metadata.name}`)
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
     .flatMap((snapshot) => {
-      const { owner, id, createdAtMs, memory } = readSnapshotJournal(snapshot);
+      const { owner, machine, id, createdAtMs, memory } = readSnapshotJournal(snapshot);
       if (id === undefined || createdAtMs === undefined || owner !== vm.metadata.uid) return [];
+      // It went with a machine that vanished.
+      if (machine !== undefined && machine !== journal.id) return [];
       const description = snapshot.spec.snapshotConfig?.description;
       return {
         id,
