@@ -409,6 +409,39 @@ describe("createController", () => {
     expect(reconciles()[0]?.status.message).toBe("[reconcile_timeout] the reconcile was aborted: gave up");
   });
 
+  it("asks again whether the object is its own, and aborts what is not before any signal says so", async () => {
+    let current = true;
+    const signal = new AbortController().signal;
+    const hold = {
+      signal,
+      get current() {
+        return current;
+      },
+      [Symbol.dispose]() {},
+    };
+    const checks: string[] = [];
+    const partition = { owns: () => true, enter: () => hold, onGain: () => ({ [Symbol.dispose]() {} }) };
+    const controller = controllerWith({
+      partition,
+      reconcile(_request, context) {
+        for (const now of [true, false]) {
+          current = now;
+          try {
+            context.assertCurrent();
+            checks.push("may act");
+          } catch (error) {
+            checks.push(`${(error as KubeError).code} ${context.signal.aborted}`);
+          }
+        }
+        return Promise.resolve(done());
+      },
+    });
+    await maps.create({ metadata: { name: "a", namespace } });
+    await run(controller);
+    await eventually(() => checks.length === 2);
+    expect(checks).toEqual(["may act", "leadership_lost true"]);
+  });
+
   it("is unhealthy while a reconcile is stuck", async () => {
     let release: () => void = () => {};
     const controller = controllerWith({

@@ -33,6 +33,10 @@ interface Member {
   readonly ended: Promise<void>;
   /** Milliseconds that its wall clock is off. */
   offsetMs: number;
+  /** As with SIGSTOP: time passes, and none of its timers fires. */
+  pause(): void;
+  /** What has become due meanwhile fires now, newest first: an order in which nobody may trust. */
+  resume(): void;
 }
 
 beforeEach(async () => {
@@ -60,7 +64,21 @@ afterEach(async () => {
 /** A process of its own, apart from the clock's monotonic time: reconciles each of its objects for 8 s, with pauses of 2 s. */
 function join(identity: string, options: Partial<ShardsOptions> = {}): Member {
   const inner = createKubeClient({ server: api.url, auth: bearerToken(api.token) }, { retries: 0 });
-  const own: Clock = { ...clock, now: () => clock.now() + member.offsetMs };
+  let late: (() => void)[] | undefined;
+  const own: Clock = {
+    ...clock,
+    now: () => clock.now() + member.offsetMs,
+    setTimeout(callback, delayMs, settings) {
+      let isCancelled = false;
+      const fire = (): void => void (isCancelled || callback());
+      const timer = clock.setTimeout(() => (late === undefined ? fire() : void late.push(fire)), delayMs, settings);
+      const cancel = (): void => {
+        isCancelled = true;
+        timer.cancel();
+      };
+      return { ...timer, cancel };
+    },
+  };
   const client = createFaultyClient(inner, { clock: own });
   const partition = createShards(client, {
     namespace: "default",
@@ -98,7 +116,20 @@ function join(identity: string, options: Partial<ShardsOptions> = {}): Member {
   const stop = new AbortController();
   const ended = runControllers({ controllers: [controller], shards: partition, signal: stop.signal });
   ended.catch(() => {});
-  const member: Member = { identity, shards: partition, client, stop, ended, offsetMs: 0 };
+  const member: Member = {
+    identity,
+    shards: partition,
+    client,
+    stop,
+    ended,
+    offsetMs: 0,
+    pause: () => void (late = []),
+    resume() {
+      const due = late ?? [];
+      late = undefined;
+      for (const fire of due.reverse()) fire();
+    },
+  };
   members.push(member);
   return member;
 }
@@ -254,6 +285,37 @@ describe("createShards", () => {
     await pass(5_000);
     expect(reconciled.has("team-0")).toBe(false);
     await eventually("back", () => a.shards.owns("team-0"), 30_000);
+  });
+
+  it("owns nothing after a pause in which another took over, before any timer has told it so", async () => {
+    const a = join("a");
+    const b = join("b");
+    await eventually("shared by two", isShared(4, 4));
+    await untilAllServed([a, b]);
+    await pass(4_000);
+    const lost = namespaces.filter((namespace) => a.shards.owns(namespace));
+    expect(lost.length).toBeGreaterThan(0);
+    const holds = lost.map((namespace) => a.shards.enter(namespace));
+    expect(holds.every((hold) => hold?.current)).toBe(true);
+    a.pause();
+    doubles = [];
+    await eventually("taken over", () => b.shards.held.length === shards);
+    // What b begins runs beside what a is in the middle of: that is for `assertCurrent` to stop.
+    expect(doubles.filter((double) => double.includes("owned by"))).toEqual([]);
+    expect(a.shards.held).toEqual([]);
+    expect(lost.map((namespace) => [a.shards.owns(namespace), a.shards.enter(namespace)])).toEqual(
+      lost.map(() => [false, undefined]),
+    );
+    expect(holds.map((hold) => [hold?.signal.aborted, hold?.current])).toEqual(lost.map(() => [false, false]));
+    for (const hold of holds) hold?.[Symbol.dispose]();
+    reconciled.clear();
+    a.resume();
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    expect([...reconciled]).toEqual([]);
+    doubles = [];
+    await eventually("shared again", isShared(4, 4));
+    await untilAllServed([a, b]);
+    expect(doubles).toEqual([]);
   });
 
   it("ends when a reconcile ignores that its shard is lost", async () => {
