@@ -1,5 +1,3 @@
-import { rmSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { createFaultyClient } from "@almanac/kube";
 import { aroundEach, describe, expect, it } from "vitest";
@@ -143,8 +141,7 @@ describe.concurrent("machines, while their provider", () => {
         }),
       );
       await mock.shutdown();
-      rmSync(join(world.folder, "lab", "tasks.jsonl"), { force: true });
-      mock = await world.startMock("lab", { delays: { taskMs: { min: 100, max: 100 } } });
+      mock = await world.startMock("lab", { delays: { taskMs: { min: 100, max: 100 } }, forgetTasks: true });
     });
     await expectOnce(world);
   });

@@ -1,3 +1,5 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { systemClock, type Clock } from "@almanac/core";
 import type { ProviderType } from "@almanac/catalog";
 import type { ServerTls } from "@almanac/grpc";
@@ -55,6 +57,7 @@ export async function startMockProvider(options: MockProviderOptions): Promise<M
     isJournaled: (change) => journal.hasEffect(change),
     onEffect: (effect) => journal.write({ kind: "effect", ...effect }),
   });
+  if (hypervisor.settings.forgetTasks && stateDir !== undefined) rmSync(join(stateDir, "tasks.jsonl"), { force: true });
   let operations: Operations | undefined;
   const operationsNow = (): Operations => (operations ??= createOperations(hypervisor, () => tasks, clock));
   const tasks = createTaskStore({

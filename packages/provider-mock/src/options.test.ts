@@ -21,10 +21,11 @@ describe("parseMockOptions", () => {
   });
 
   it("reads a record, and nothing from an empty one", () => {
-    expect(parseMockOptions({ ipMs: "10-20", sourceRate: "1", maxVms: "3" })).toEqual({
+    expect(parseMockOptions({ ipMs: "10-20", sourceRate: "1", maxVms: "3", forgetTasks: "true" })).toEqual({
       delays: { ipMs: { min: 10, max: 20 } },
       failures: { sourceRate: 1 },
       maxVms: 3,
+      forgetTasks: true,
     });
     expect(parseMockOptions({})).toEqual({ delays: {}, failures: {} });
     expect(parseMockOptions("mock:///")).toEqual({ delays: {}, failures: {} });

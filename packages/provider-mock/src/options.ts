@@ -48,6 +48,8 @@ export interface MockSettings {
   readonly failures: MockFailures;
   /** The hypervisor is not reachable from the start. Default false. */
   readonly outage: boolean;
+  /** Tasks of before the start are unknown to it: what ran is given up, what had its effect keeps it. Default false. */
+  readonly forgetTasks: boolean;
   /** What is not offered. Default: nothing, everything is. */
   readonly without: ReadonlySet<Feature>;
   /** VMs it has room for; one more is RESOURCE_EXHAUSTED. Default 100,000. */
@@ -60,6 +62,7 @@ export interface MockOptions {
   readonly delays?: Partial<MockDelays>;
   readonly failures?: Partial<MockFailures>;
   readonly outage?: boolean;
+  readonly forgetTasks?: boolean;
   readonly without?: Iterable<Feature>;
   readonly maxVms?: number;
 }
@@ -73,6 +76,7 @@ export function resolveMockOptions(options: MockOptions): MockSettings {
     delays: { rpcMs: none, taskMs: none, ipMs: none, ...options.delays },
     failures: { rpcRate: 0, taskRate: 0, sourceRate: 0, codes: { UNAVAILABLE: 1 }, methods: {}, ...options.failures },
     outage: options.outage ?? false,
+    forgetTasks: options.forgetTasks ?? false,
     without: new Set(options.without),
     maxVms: options.maxVms ?? 100_000,
   };
@@ -95,6 +99,7 @@ interface Draft {
   delays: { -readonly [K in keyof MockDelays]?: MockDelays[K] };
   failures: { -readonly [K in keyof MockFailures]?: MockFailures[K] };
   outage?: boolean;
+  forgetTasks?: boolean;
   without?: Feature[];
   maxVms?: number;
 }
@@ -109,6 +114,7 @@ const setters: Readonly<Record<string, Setter>> = {
   sourceRate: (options, value, name) => (options.failures.sourceRate = parseRate(name, value)),
   codes: (options, value, name) => (options.failures.codes = parseCodes(name, value)),
   outage: (options, value, name) => (options.outage = parseBoolean(name, value)),
+  forgetTasks: (options, value, name) => (options.forgetTasks = parseBoolean(name, value)),
   without: (options, value, name) => (options.without = parseFeatures(name, value)),
   maxVms: (options, value, name) => (options.maxVms = parseWhole(name, value)),
 };
