@@ -40,7 +40,7 @@ export interface ReconcileContext<T extends KubeObject> {
   readonly retries: number;
   /**
    * `low`: nobody has asked for it; the object was there at the start, came with a partition, or a resync or an `again` with that priority is
-   * due.
+   * due. Another try after a failure has the priority of the one that failed.
    */
   readonly priority: Priority;
   /**
@@ -217,7 +217,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
 
   function schedule(
     target: WorkQueue<Request>,
-    request: Request,
+    { key: request, priority }: WorkItem<Request>,
     result: Awaited<ReturnType<typeof attempt>>,
   ): number | undefined {
     switch (result.type) {
@@ -230,12 +230,12 @@ export function createController<T extends KubeObject>(options: ControllerOption
         target.addAfter(request, result.afterMs, result.priority === undefined ? {} : { priority: result.priority });
         return result.afterMs;
       case "failure":
-        if (result.afterMs === undefined) return target.retry(request);
+        if (result.afterMs === undefined) return target.retry(request, { priority });
         target.forget(request);
-        target.addAfter(request, result.afterMs);
+        target.addAfter(request, result.afterMs, { priority });
         return result.afterMs;
       case "thrown":
-        return target.retry(request);
+        return target.retry(request, { priority });
     }
   }
 
@@ -306,7 +306,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
       timer?.cancel();
       const outcome = outcomeOf(result);
       // A timer keeps the context it is made in: that of a machine at rest would keep the span of its last reconcile.
-      const afterMs = contexts.with(ROOT_CONTEXT, schedule, undefined, target, request, result);
+      const afterMs = contexts.with(ROOT_CONTEXT, schedule, undefined, target, item, result);
       if (outcome === "success" || result.type === "terminal") lastTry.delete(id);
       else lastTry.set(id, span.spanContext());
       const error = "error" in result ? result.error : undefined;
@@ -349,7 +349,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
         } catch (error) {
           // Only a defect of telemetry or logging gets here; the key must not be lost with it.
           logger.error("a worker met an unexpected error", { error: describeError(error) });
-          target.retry(item.key);
+          target.retry(item.key, item);
         } finally {
           target.done(item.key);
         }

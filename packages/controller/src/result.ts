@@ -5,7 +5,7 @@ import type { Priority } from "./work-queue.ts";
 /** `success`: done, or healthy and looked at again. `failure`: refused for a reason that retrying does not change. `error`: could not be done. */
 export type ReconcileOutcome = Exclude<Outcome, "other">;
 
-/** What a reconcile returns. Made by `done`, `again`, `terminal` and `failure`; throwing means: try again with back-off, outcome `error`. */
+/** What a reconcile returns. Made by `done`, `again`, `terminal` and `failure`; throwing means: try again with back-off and the same priority, outcome `error`. */
 export type Result =
   | { readonly type: "done" }
   | { readonly type: "again"; readonly afterMs: number; readonly priority?: Priority }
@@ -32,8 +32,8 @@ export function done(): Result {
 }
 
 /**
- * Healthy; look again after `afterMs`, behind what someone changed with priority `low`. Outcome `success`. Throws `invalid_options` for what
- * is no time.
+ * Healthy; look again after `afterMs`, whoever asked for this look: behind what someone changed with priority `low`, otherwise like a change.
+ * Outcome `success`. Throws `invalid_options` for what is no time.
  */
 export function again(afterMs: number, options: { readonly priority?: Priority } = {}): Result {
   return { type: "again", afterMs: delay(afterMs), ...options };
@@ -44,7 +44,10 @@ export function terminal(error: unknown): Result {
   return { type: "terminal", error };
 }
 
-/** As `terminal`, but looked at again: after `afterMs`, or with the growing back-off when it is missing. Outcome `failure`. */
+/**
+ * As `terminal`, but looked at again with the priority of this try: after `afterMs`, or with the growing back-off when it is missing. Outcome
+ * `failure`.
+ */
 export function failure(error: unknown, options: { readonly afterMs?: number } = {}): Result {
   return { type: "failure", error, afterMs: options.afterMs === undefined ? undefined : delay(options.afterMs) };
 }

@@ -115,6 +115,30 @@ describe("createWorkQueue", () => {
     expect(taken).toContain("low");
   });
 
+  it("gives retries the priority of the try that failed, which a change lifts", async () => {
+    const { queue, clock } = queueWith({ backoff: { baseMs: 100, maxMs: 100 } });
+    const keys = Array.from({ length: 200 }, (_, index) => `k${index}`);
+    for (const key of keys) queue.add(key, { priority: "low" });
+    for (const _ of keys) {
+      const { key, priority } = (await queue.take())!;
+      queue.retry(key, { priority });
+      queue.done(key);
+    }
+    await clock.advance(100);
+    expect(queue.depth).toBe(200);
+    queue.add("user");
+    // One turn of eight is for those that wait.
+    const order = await takeAll(queue);
+    expect(order.slice(0, 2)).toContain("user");
+    queue.add("a");
+    const { key, priority } = (await queue.take())!;
+    queue.retry(key, { priority });
+    queue.done(key);
+    queue.addAfter("a", 50, { priority: "low" });
+    await clock.advance(50);
+    expect(await queue.take()).toMatchObject({ key: "a", priority: "normal" });
+  });
+
   it("promotes a key in work that a change asks for again", async () => {
     const { queue } = queueWith();
     queue.add("a");
@@ -219,8 +243,11 @@ describe("createWorkQueue", () => {
     const key = fc.constantFrom("a", "b", "c", "d");
     const action = fc.oneof(
       { weight: 4, arbitrary: fc.record({ do: fc.constant("add" as const), key, low: fc.boolean() }) },
-      { weight: 2, arbitrary: fc.record({ do: fc.constant("after" as const), key, ms: fc.nat(50) }) },
-      { weight: 2, arbitrary: fc.record({ do: fc.constant("retry" as const), key }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({ do: fc.constant("after" as const), key, ms: fc.nat(50), low: fc.boolean() }),
+      },
+      { weight: 2, arbitrary: fc.record({ do: fc.constant("retry" as const), key, low: fc.boolean() }) },
       { weight: 1, arbitrary: fc.record({ do: fc.constant("forget" as const), key }) },
       { weight: 4, arbitrary: fc.record({ do: fc.constant("take" as const) }) },
       { weight: 3, arbitrary: fc.record({ do: fc.constant("done" as const), pick: fc.nat(3) }) },
@@ -264,10 +291,10 @@ describe("createWorkQueue", () => {
             case "after":
               if (step.ms === 0) owed.add(step.key);
               else later(step.key, step.ms);
-              queue.addAfter(step.key, step.ms);
+              queue.addAfter(step.key, step.ms, { priority: step.low ? "low" : "normal" });
               break;
             case "retry":
-              later(step.key, queue.retry(step.key));
+              later(step.key, queue.retry(step.key, { priority: step.low ? "low" : "normal" }));
               break;
             case "forget":
               queue.forget(step.key);

@@ -40,10 +40,13 @@ export interface WorkItem<K> {
 export interface WorkQueue<K> extends Disposable {
   /** Ready now. A key in work is queued again once it is done. `low` lets others pass, but not for ever. */
   add(key: K, options?: { readonly priority?: Priority; readonly cause?: WorkCause | undefined }): void;
-  /** Ready after `delayMs`; of several the earliest counts. */
+  /** Ready after `delayMs`; of several the earliest time and the highest priority count. */
   addAfter(key: K, delayMs: number, options?: { readonly priority?: Priority }): void;
-  /** Ready after the key's back-off, which doubles. Returns the delay in milliseconds. */
-  retry(key: K): number;
+  /**
+   * Ready after the key's back-off, which doubles. Returns the delay in milliseconds. With the priority of the item that failed, tries that
+   * fail over and over do not overtake what someone has just asked for.
+   */
+  retry(key: K, options?: { readonly priority?: Priority }): number;
   /** The key's back-off starts over. */
   forget(key: K): void;
   /** How often `retry` was called since the last `forget`. */
@@ -180,7 +183,7 @@ export function createWorkQueue<K>(options: WorkQueueOptions<K>): WorkQueue<K> {
     known?.timer.cancel();
     const entry: Delayed = {
       dueAtMs,
-      priority,
+      priority: known?.priority === "normal" ? "normal" : priority,
       timer: clock.setTimeout(() => {
         delayed.delete(id);
         add(key, entry.priority);
@@ -204,10 +207,10 @@ export function createWorkQueue<K>(options: WorkQueueOptions<K>): WorkQueue<K> {
   return {
     add: (key, { priority = "normal", cause } = {}) => add(key, priority, cause),
     addAfter: (key, delayMs, { priority = "normal" } = {}) => addAfter(key, delayMs, priority),
-    retry(key) {
+    retry(key, { priority = "normal" } = {}) {
       const delayMs = Math.max(backoff.next(keyOf(key)), bucket?.reserve() ?? 0);
       metrics.retried();
-      addAfter(key, delayMs, "normal");
+      addAfter(key, delayMs, priority);
       return delayMs;
     },
     forget: (key) => backoff.forget(keyOf(key)),
