@@ -1,3 +1,6 @@
+/** A server's Retry-After is taken for so long at most: what told it may be well again within seconds. */
+export const longestRetryAfterMs = 30_000;
+
 interface Backoff {
   /** Milliseconds to wait now; doubles with every call. */
   next(): number;

@@ -1,6 +1,7 @@
 import { arch, platform } from "node:os";
 import type { TracerProvider } from "@opentelemetry/api";
 import { silentLogger, sleep, systemClock, type Clock, type Logger } from "@almanac/core";
+import { longestRetryAfterMs } from "./backoff.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
 import { linkSignals } from "./link-signals.ts";
@@ -63,9 +64,6 @@ export interface KubeClient extends Disposable {
   stream(request: StreamRequest): AsyncGenerator<unknown, void, undefined>;
   resource<T extends KubeObject>(definition: ResourceDefinition): ResourceClient<T>;
 }
-
-/** A longer Retry-After is left to the caller, who has something better to do than to wait. */
-const longestRetryAfterMs = 30_000;
 
 /** Throws KubeError `invalid_options` for a server that is not an http or https URL. Connects at the first request only. */
 export function createKubeClient(connection: KubeConnection, options: KubeClientOptions = {}): KubeClient {
@@ -164,6 +162,7 @@ export function createKubeClient(connection: KubeConnection, options: KubeClient
 function retryDelay(error: KubeError, method: string, attempt: number): number | undefined {
   // The server says when, so it has not carried out the request. Source: client-go, rest.Request.
   const throttled = error.httpStatus === 429 || (error.httpStatus !== undefined && error.httpStatus >= 500);
+  // A longer one is left to the caller, who has something better to do than to wait.
   if (throttled && error.retryAfterMs !== undefined)
     return error.retryAfterMs <= longestRetryAfterMs ? error.retryAfterMs : undefined;
   // No status: the connection broke. Only a GET is known to be harmless twice.

@@ -210,6 +210,30 @@ describe("an informer of a server that misbehaves", () => {
     expect(informer.list()).toHaveLength(1);
   });
 
+  it("takes a Retry-After for half a minute at most, plus jitter, and is there when the server is well", async () => {
+    put("a");
+    const wait = { type: "status", status: 503, headers: { "retry-after": "3600" } } as const;
+    api.fault = () => (api.seen.length === 1 ? wait : undefined);
+    const { informer } = follow({ random: () => 0.5 });
+    await eventually(() => informer.status().failures === 1);
+    await clock.advance(44_999);
+    expect(api.seen).toHaveLength(1);
+    await clock.advance(1);
+    await informer.synced();
+    expect(informer.list()).toHaveLength(1);
+  });
+
+  it("waits as long as a server asks that asks for less", async () => {
+    const wait = { type: "status", status: 429, headers: { "retry-after": "20" } } as const;
+    api.fault = () => (api.seen.length === 1 ? wait : undefined);
+    const { informer } = follow({}, { retries: 0 });
+    await eventually(() => informer.status().failures === 1);
+    await clock.advance(19_999);
+    expect(api.seen).toHaveLength(1);
+    await clock.advance(1);
+    await informer.synced();
+  });
+
   it("lists again after 410 and tells the difference as adds, updates and deletes", async () => {
     put("changed");
     put("deleted");

@@ -1,5 +1,5 @@
 import { sleep, type Clock, type Logger } from "@almanac/core";
-import { createJitteredBackoff } from "./backoff.ts";
+import { createJitteredBackoff, longestRetryAfterMs } from "./backoff.ts";
 import type { Cache } from "./cache.ts";
 import { isKubeError, KubeError } from "./error.ts";
 import { compareResourceVersions, type KubeObject } from "./objects.ts";
@@ -116,7 +116,9 @@ export async function runReflector<T extends KubeObject>(
       logger.debug("watch ended", fields);
       continue;
     }
-    const pauseMs = Math.max(backoff.next(), failure?.retryAfterMs ?? 0);
+    // Asked for by one answer to many clients, which must not come back all at once.
+    const askedForMs = Math.min(failure?.retryAfterMs ?? 0, longestRetryAfterMs) * (1 + random());
+    const pauseMs = Math.max(backoff.next(), askedForMs);
     health.failures = backoff.failures;
     if (everyday) logger.debug("watch ended early", { ...fields, pauseMs: Math.round(pauseMs) });
     else
