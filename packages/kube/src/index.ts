@@ -31,6 +31,7 @@ export type {
   KubeList,
   KubeObject,
   KubeStatus,
+  NewObject,
   ObjectKey,
   ObjectMeta,
   OwnerReference,

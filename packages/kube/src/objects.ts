@@ -32,6 +32,10 @@ export interface KubeObject {
   metadata: ObjectMeta;
 }
 
+/** What `create` takes: an object with its name, or with the beginning of one that the server completes. */
+export type NewObject<T extends KubeObject> =
+  T | (Omit<T, "metadata"> & { metadata: Omit<T["metadata"], "name"> & { name?: undefined; generateName: string } });
+
 /** Addresses one object. An object's own `metadata` and a controller's request are keys too. */
 export interface ObjectKey {
   /** Missing or empty: the connection's default namespace, or none for a cluster-scoped resource. */

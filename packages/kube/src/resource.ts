@@ -5,6 +5,7 @@ import {
   type KubeList,
   type KubeObject,
   type KubeStatus,
+  type NewObject,
   type ObjectKey,
   type ResourceDefinition,
 } from "./objects.ts";
@@ -76,7 +77,7 @@ export interface ResourceClient<T extends KubeObject> {
   list(options?: ListOptions): Promise<KubeList<T>>;
   /** Page by page. Throws `gone` when the server drops the snapshot in between. */
   pages(options?: ListOptions): AsyncGenerator<KubeList<T>, void, undefined>;
-  create(object: T, options?: WriteOptions): Promise<T>;
+  create(object: NewObject<T>, options?: WriteOptions): Promise<T>;
   /** Replaces the whole object; `conflict` when `metadata.resourceVersion` is set and no longer current. */
   replace(object: T, options?: WriteOptions): Promise<T>;
   patch(key: ObjectKey, body: unknown, options: PatchOptions): Promise<T>;
@@ -236,7 +237,9 @@ export function createResourceClient<T extends KubeObject>(
       const { namespace, name } = object.metadata;
       const path = collection(namespace || client.namespace);
       const target =
-        options.subresource === undefined ? path : item({ namespace: namespace ?? "", name }, options.subresource);
+        options.subresource === undefined
+          ? path
+          : item({ namespace: namespace ?? "", name: name ?? "" }, options.subresource);
       return accept(
         await client.request({
           method: "POST",
