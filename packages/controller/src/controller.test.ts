@@ -3,6 +3,7 @@ import { stack } from "@almanac/catalog";
 import { createInstruments } from "@almanac/metrics";
 import {
   bearerToken,
+  createFaultyClient,
   createInformer,
   createKubeClient,
   createLeaderElector,
@@ -30,6 +31,7 @@ interface ConfigMap extends KubeObject {
 }
 
 const namespace = "default";
+const secrets = { group: "", version: "v1", plural: "secrets", kind: "Secret", namespaced: true };
 const spans = new InMemorySpanExporter();
 const tracerProvider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter: spans })] });
 
@@ -388,6 +390,73 @@ describe("createController", () => {
     await eventually(() => values.includes("yes"));
     await eventually(() => controller.depth === 0 && controller.working === 0);
     expect(values.filter((value) => value === undefined)).toHaveLength(1);
+  });
+
+  it("refuses to observe an object of another kind, and says whose informer takes it", async () => {
+    const controller = controllerWith({
+      reconcile: async (_request, context) => {
+        const token = await client.resource(secrets).create({ metadata: { namespace, generateName: "token-" } });
+        context.observe(token);
+        return done();
+      },
+    });
+    await run(controller);
+    await create("a");
+    await eventually(() => reconciles().length > 0);
+    expect(reconciles()[0]?.status.message).toMatch(
+      /^\[invalid_options\] controller "configmap": .*ConfigMap \(v1\).* Secret \(v1\) default\/token-/,
+    );
+    expect(informer.list().map(({ metadata }) => metadata.name)).toEqual(["a"]);
+  });
+
+  it("creates what an object owns once, however late its watch tells", async () => {
+    using faulty = createFaultyClient(client, { clock });
+    faulty.inject({ verbs: ["watch"], resources: ["secrets"], latencyMs: 20_000 });
+    const tokens = faulty.resource(secrets);
+    const owned = createInformer(tokens, {
+      namespace,
+      labelSelector: "app=tokens",
+      indexers: { owner: ({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid) },
+    });
+    let tries = 0;
+    const controller = controllerWith({
+      watches: [watch(owned, { map: ownerRequests("ConfigMap") })],
+      concurrency: 4,
+      reconcile: async ({ name }, { signal }) => {
+        const map = informer.get(namespace, name);
+        if (map === undefined) return done();
+        tries += 1;
+        const { uid = "" } = map.metadata;
+        if (owned.byIndex("owner", uid).length > 0) return done();
+        const metadata = {
+          namespace,
+          generateName: `${name}-`,
+          labels: { app: "tokens" },
+          ownerReferences: [{ apiVersion: "v1", kind: "ConfigMap", name, uid, controller: true }],
+        };
+        owned.observe(await tokens.create({ metadata }, { signal }));
+        return again(0);
+      },
+    });
+    await run(controller);
+    for (const name of ["a", "b", "c"]) await create(name);
+    for (const step of ["1", "2", "3"]) {
+      const before = tries;
+      for (const name of ["a", "b", "c"]) await maps.patch({ namespace, name }, { data: { step } }, { type: "merge" });
+      await eventually(() => tries >= before + 3 && controller.depth === 0 && controller.working === 0);
+    }
+    const made = async (): Promise<string[]> =>
+      (await client.resource(secrets).list({ namespace })).items.map(({ metadata }) => metadata.generateName ?? "");
+    expect(faulty.hits).toBe(1);
+    expect(await made()).toEqual(["a-", "b-", "c-"]);
+    // The watch opens, tells of all of them again, and of one that somebody deletes, which is made anew.
+    await clock.advance(20_000);
+    const ofA = (): KubeObject | undefined => owned.list().find(({ metadata }) => metadata.generateName === "a-");
+    const first = ofA()!.metadata;
+    await client.resource(secrets).delete(first);
+    await eventually(() => ![undefined, first.name].includes(ofA()?.metadata.name));
+    await eventually(() => controller.depth === 0 && controller.working === 0);
+    expect(await made()).toEqual(["a-", "b-", "c-"]);
   });
 
   it("aborts a reconcile that takes too long, and says so", async () => {

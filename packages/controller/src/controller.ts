@@ -9,8 +9,8 @@ import {
 } from "@opentelemetry/api";
 import { createCleanup, describeError, silentLogger, systemClock } from "@almanac/core";
 import type { Cleanup, Clock, Logger, Timer } from "@almanac/core";
-import { isKubeError, linkSignals } from "@almanac/kube";
-import type { Informer, InformerEvent, KubeObject, LinkedSignal } from "@almanac/kube";
+import { apiVersionOf, isKubeError, isOfKind, keyOf, linkSignals } from "@almanac/kube";
+import type { Informer, InformerEvent, KubeObject, LinkedSignal, ResourceDefinition } from "@almanac/kube";
 import type { BackoffOptions } from "./backoff.ts";
 import { ControllerError } from "./error.ts";
 import { lostHold, type Hold, type Partition } from "./partition.ts";
@@ -48,7 +48,10 @@ export interface ReconcileContext<T extends KubeObject> {
    * `signal` learns a moment later, after a pause of the whole process.
    */
   readonly assertCurrent: () => void;
-  /** Puts a written object into the informer's store at once, so that the next reconcile reads its own write. */
+  /**
+   * Puts a written object of the controller's own kind into its informer's store at once, so that the next reconcile reads its own write. What
+   * it writes of other kinds is for `observe` of their informers. Throws ControllerError `invalid_options` for an object of another kind.
+   */
   readonly observe: (object: T) => void;
   /**
    * Settles as `waiting` does. From `lendAfterMs` on, until then, another reconcile has this one's worker: for answers that a third party
@@ -295,7 +298,10 @@ export function createController<T extends KubeObject>(options: ControllerOption
         retries,
         priority: item.priority,
         assertCurrent: () => assertCurrent(linked, hold),
-        observe: (written) => informer.observe(written),
+        observe(written) {
+          checkKind(name, informer.definition, written);
+          informer.observe(written);
+        },
         lend,
         wake: () => {
           // A queue that has been shut down takes nothing.
@@ -435,6 +441,16 @@ export function createController<T extends KubeObject>(options: ControllerOption
         queue?.add({ namespace: request.namespace, name: request.name }, settings);
     },
   };
+}
+
+function checkKind(controller: string, own: ResourceDefinition, written: KubeObject): void {
+  if (isOfKind(written, own)) return;
+  const { kind, apiVersion, metadata } = written;
+  throw new ControllerError(
+    "invalid_options",
+    `controller "${controller}": context.observe takes a ${own.kind} (${apiVersionOf(own)}), got ` +
+      `${kind} (${apiVersion}) ${keyOf(metadata)}: call observe of that kind's informer`,
+  );
 }
 
 function assertCurrent(linked: LinkedSignal, hold: Hold | undefined): void {

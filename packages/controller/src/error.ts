@@ -1,7 +1,7 @@
 import { CodedError } from "@almanac/core";
 
 export type ControllerErrorCode =
-  /** An option does not make sense. */
+  /** An option or an argument does not make sense. */
   | "invalid_options"
   /** A reconcile ran longer than its timeout. */
   | "reconcile_timeout"

@@ -1,5 +1,5 @@
 export { KubeError, isKubeError } from "./error.ts";
-export { apiVersionOf, compareResourceVersions, keyOf } from "./objects.ts";
+export { apiVersionOf, compareResourceVersions, isOfKind, keyOf } from "./objects.ts";
 export { createEventRecorder } from "./event-recorder.ts";
 export { createFaultyClient } from "./faulty-client.ts";
 export { createInformer } from "./informer.ts";

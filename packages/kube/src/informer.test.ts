@@ -354,13 +354,34 @@ describe("Informer.observe", () => {
     expect(informer.get(namespace, "a")?.spec?.value).toBe(2);
   });
 
-  it("leaves objects of other namespaces and unknown ones of a selection alone", async () => {
-    const one = follow({ namespace: "other" });
-    const two = follow({ labelSelector: "app=a" });
-    await Promise.all([one.informer.synced(), two.informer.synced()]);
-    const written = put("a");
-    one.informer.observe(written);
-    two.informer.observe(written);
-    expect([...one.log, ...two.log]).toEqual([]);
+  it("takes what its labels select", async () => {
+    const { informer, log } = follow({ labelSelector: "app in (a,b)" });
+    await informer.synced();
+    const written = put("new");
+    informer.observe({ ...written, metadata: { ...written.metadata, labels: { app: "b" } } });
+    expect(log).toEqual(["add new"]);
   });
+
+  it.each([
+    { namespace: "other" },
+    { labelSelector: "app=a" },
+    { labelSelector: "cores>4" },
+    { fieldSelector: "spec.value=0" },
+  ])("leaves alone what %j does not select, or only the server can tell", async (selection) => {
+    const { informer, log } = follow(selection);
+    await informer.synced();
+    informer.observe(put("a"));
+    expect(log).toEqual([]);
+  });
+
+  it.each([{ kind: "Other" }, { apiVersion: "example.dev/v2" }, { apiVersion: "v1", kind: "Secret" }])(
+    "refuses an object that is %j",
+    async (type) => {
+      const { informer } = follow();
+      await informer.synced();
+      const written = { apiVersion: "example.dev/v1", kind: "Thing", ...put("a"), ...type };
+      expect(() => informer.observe(written)).toThrow(/invalid_options.*Thing \(example.dev\/v1\).*lab\/a/);
+      expect(informer.list()).toEqual([]);
+    },
+  );
 });

@@ -2,7 +2,8 @@ import { setMaxListeners } from "node:events";
 import { silentLogger, systemClock, type Clock, type Logger, type Timer } from "@almanac/core";
 import { createCache, type InformerEvent } from "./cache.ts";
 import { KubeError } from "./error.ts";
-import { keyOf, type KubeObject, type ResourceDefinition } from "./objects.ts";
+import { parseLabelSelector } from "./label-selector.ts";
+import { apiVersionOf, isOfKind, keyOf, type KubeObject, type ResourceDefinition } from "./objects.ts";
 import { runReflector, type ReflectorHealth } from "./reflector.ts";
 import type { ResourceClient } from "./resource.ts";
 import { createStore } from "./store.ts";
@@ -58,7 +59,8 @@ export interface Informer<T extends KubeObject> {
   onEvent(handler: (event: InformerEvent<T>, noticedAtMs: number) => void): Disposable;
   /**
    * Puts an object that a write just returned into the store, if it is newer than what is there, and tells the handlers. So a
-   * reconcile that follows reads its own writes. With a label or field selector only objects already in the store are taken.
+   * reconcile that follows reads its own writes. A new object that the informer's selection leaves out is not taken, nor with a field
+   * selector any new one: only the server can tell. Throws `invalid_options` for an object of another kind.
    */
   observe(object: T): void;
   status(): InformerStatus;
@@ -81,6 +83,7 @@ export function createInformer<T extends KubeObject>(
   if (resyncMs !== undefined && !(resyncMs > 0))
     throw new KubeError("invalid_options", `resyncMs must be positive, got ${resyncMs}`);
   const { definition } = resource;
+  const selects = labelSelector === undefined ? () => true : parseLabelSelector(labelSelector);
   const logger = (options.logger ?? silentLogger).child({ informer: definition.plural });
   const store = createStore<T>({
     ...(options.indexers === undefined ? {} : { indexers: options.indexers }),
@@ -162,9 +165,17 @@ export function createInformer<T extends KubeObject>(
       return { [Symbol.dispose]: () => void handlers.delete(handler) };
     },
     observe(object) {
+      if (!isOfKind(object, definition)) {
+        throw new KubeError(
+          "invalid_options",
+          `the informer of ${definition.kind} (${apiVersionOf(definition)}) cannot observe ` +
+            `${object.kind} (${object.apiVersion}) ${keyOf(object.metadata)}: call observe of that kind's informer`,
+        );
+      }
       if (namespace !== undefined && object.metadata.namespace !== namespace) return;
+      const isSelected = fieldSelector === undefined && selects?.(object.metadata.labels ?? {}) === true;
       // The caller goes on with its object; the store's must stay as it is.
-      cache.observe(copyJson(object), labelSelector !== undefined || fieldSelector !== undefined);
+      cache.observe(copyJson(object), !isSelected);
     },
     status: () => ({
       synced: health.lists > 0,

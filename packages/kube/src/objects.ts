@@ -85,6 +85,12 @@ export function apiVersionOf(definition: { readonly group: string; readonly vers
   return definition.group === "" ? definition.version : `${definition.group}/${definition.version}`;
 }
 
+/** Whether an object says that it is of this kind, in this version. One that says nothing is. */
+export function isOfKind(object: KubeObject, definition: ResourceDefinition): boolean {
+  const { kind = definition.kind, apiVersion = apiVersionOf(definition) } = object;
+  return kind === definition.kind && apiVersion === apiVersionOf(definition);
+}
+
 /**
  * Orders two resource versions: negative, zero or positive. Undefined when either is not a decimal number; such versions can only be
  * told apart. Source: KEP-5504, resource versions are comparable decimal integers.
