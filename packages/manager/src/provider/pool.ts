@@ -56,7 +56,7 @@ export class Throttled extends Error {
   }
 }
 
-/** The way to one Provider: connections, a circuit breaker and a rate limit that all its users share. */
+/** The way to one Provider: connections, a circuit breaker and a rate limit that all its users in this process share. */
 export interface ProviderHandle {
   readonly uid: string;
   /** `host:port` that is dialled. */
