@@ -223,6 +223,29 @@ describe("an informer of a server that misbehaves", () => {
     expect(informer.list()).toHaveLength(1);
   });
 
+  it("stays complete while the server is gone, says what is wrong, and goes on from there", async () => {
+    put("a");
+    const { informer, log } = follow();
+    await informer.synced();
+    await eventually(() => api.watches === 1);
+    api.fault = () => ({ type: "reset" });
+    // Nothing comes for so long, not even a bookmark.
+    await clock.advance(150_000);
+    await eventually(() => informer.status().failures > 2, step);
+    const { lastActivityMs = 0, ...rest } = informer.status();
+    expect(rest).toMatchObject({
+      synced: true,
+      objects: 1,
+      lastError: expect.objectContaining({ code: "unavailable" }),
+    });
+    expect(clock.now() - lastActivityMs).toBeGreaterThan(150_000);
+    put("b");
+    api.fault = () => undefined;
+    await eventually(() => log.includes("add b"), step);
+    expect(log).toEqual(["add a", "add b"]);
+    expect(informer.status()).toMatchObject({ failures: 0, objects: 2 });
+  });
+
   it("waits as long as a server asks that asks for less", async () => {
     const wait = { type: "status", status: 429, headers: { "retry-after": "20" } } as const;
     api.fault = () => (api.seen.length === 1 ? wait : undefined);
