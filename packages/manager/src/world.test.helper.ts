@@ -39,7 +39,7 @@ const ofNoTest: Close[] = [];
 const ofTest = new AsyncLocalStorage<Close[]>();
 
 /** Called when the test is over, before what was given earlier. */
-export function atEnd(close: Close): void {
+function atEnd(close: Close): void {
   (ofTest.getStore() ?? ofNoTest).push(close);
 }
 
