@@ -4,6 +4,7 @@ import { encodeCloneDocuments, ownerTag, ProviderError } from "@almanac/provider
 import type { CustomizeJson, RequestInit } from "@almanac/provider";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { VMClone } from "../api/vm-clone.ts";
+import { findCondition } from "../conditions.ts";
 import type { ManagerContext } from "../context.ts";
 import { parseDuration, parsePause } from "../duration.ts";
 import { ManagerError } from "../error.ts";
@@ -322,7 +323,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
   async function writeStatus(problem: Problem | undefined): Promise<void> {
     const { object, journal } = session;
     // What was said of a target that went stays to be read.
-    if (journal.done === true && object.status?.phase === "Failed") return;
+    if (journal.done === true && findCondition(object.status?.conditions, "Ready")?.reason === "TargetDeleted") return;
     await session.writeStatus(
       cloneStatus({ clone: object, journal, target: target.find(), problem, nowMs: clock.now() }),
     );
