@@ -22,7 +22,8 @@ import { referenceKey } from "./resources.ts";
 import { readSnapshotJournal } from "./snapshot/journal.ts";
 import { createSnapshotReconciler } from "./snapshot/reconciler.ts";
 import { becameReal, countedSiblings } from "./snapshot/siblings.ts";
-import { readJournal } from "./virtual-machine/journal.ts";
+import { machineProvider, readJournal } from "./virtual-machine/journal.ts";
+import { findProvider } from "./virtual-machine/references.ts";
 
 type Shared<T extends KubeObject> = Omit<ControllerOptions<T>, "name" | "informer" | "reconcile">;
 
@@ -112,11 +113,10 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
 
   /** The image has still to be looked at for this machine's Provider: one that it is ready on has nothing to do for one machine more. */
   const lacks =
-    ({ metadata, spec }: VirtualMachine) =>
+    (vm: VirtualMachine) =>
     ({ namespace, name }: Request): boolean => {
       const image = informers.vmImages.get(namespace, name);
-      const { providerRef } = spec;
-      const provider = informers.providers.get(providerRef.namespace ?? metadata.namespace, providerRef.name);
+      const provider = findProvider(informers, machineProvider(vm));
       if (image?.spec.prepare === undefined || provider === undefined) return image?.status === undefined;
       return !isSettledOn(image, provider);
     };

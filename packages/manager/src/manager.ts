@@ -35,16 +35,16 @@ import { providerKey } from "./provider/names.ts";
 import { createProviderReconciler } from "./provider/reconciler.ts";
 import { createSightings } from "./provider/sightings.ts";
 import { fieldManager } from "./provider/workload.ts";
-import { createResources, referenceKey } from "./resources.ts";
+import { createResources } from "./resources.ts";
 import type { Resources, Secret } from "./resources.ts";
 import { journalAnnotation, traceAnnotation } from "./operation/session.ts";
 import { createReleased } from "./operation/released.ts";
 import { operationContext, operationLinks } from "./operation/trace.ts";
-import { readJournal } from "./virtual-machine/journal.ts";
+import { machineProvider, readJournal } from "./virtual-machine/journal.ts";
 import { machineNameOf } from "./snapshot/journal.ts";
 import { snapshotIndexers } from "./snapshot/siblings.ts";
 import { createMachineReconciler } from "./virtual-machine/reconciler.ts";
-import { referenceIndexers } from "./virtual-machine/references.ts";
+import { findProvider, referenceIndexers } from "./virtual-machine/references.ts";
 import { snapshotAppeared } from "./virtual-machine/snapshots.ts";
 import { createShare } from "./sharding.ts";
 import type { LeaderElectionOptions, ShardingOptions } from "./sharding.ts";
@@ -335,7 +335,11 @@ function createControllers(
       watch(informers.deployments, { map: ownerRequests("Provider", { apiGroup: group }) }),
       watch(informers.virtualMachines, {
         map: (vm) => providersWaitingFor(vm, informers),
-        predicates: [(event) => event.type === "delete"],
+        predicates: [
+          (event) =>
+            event.type === "delete" ||
+            (event.type === "update" && machineProvider(event.old) !== machineProvider(event.object)),
+        ],
       }),
     ],
   });
@@ -380,11 +384,10 @@ function isUnmet({ namespace, name }: Request, informers: Informers): boolean {
 
 /** The Provider that cannot go before this machine has. */
 function providersWaitingFor(vm: VirtualMachine, informers: Informers): Request[] {
-  const key = referenceKey(vm.spec.providerRef, vm.metadata.namespace);
-  const { name, namespace = vm.metadata.namespace } = vm.spec.providerRef;
-  const provider = informers.providers.get(namespace, name);
-  const isWaiting = provider?.metadata.deletionTimestamp !== undefined && providerKey(provider) === key;
-  return isWaiting ? [{ namespace, name }] : [];
+  const provider = findProvider(informers, machineProvider(vm));
+  if (provider?.metadata.deletionTimestamp === undefined) return [];
+  const { namespace, name } = provider.metadata;
+  return [{ namespace, name }];
 }
 
 /** Health checks write the status all the time; machines care when it opens a door. */

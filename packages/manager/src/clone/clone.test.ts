@@ -230,4 +230,31 @@ describe.concurrent("createCloneReconciler", () => {
     await untilPhase(world, "copy", "Ready");
     expect(effects(world, "lab")).toEqual(["CreateVM", "PowerVM", "CloneVM", "DeleteVM"]);
   });
+
+  it("makes the machine that it began, whatever its object names later", async () => {
+    const { world } = await createLab({ delays: { taskMs: { min: 400, max: 400 } } });
+    await addClone(world, "copy", { target: { name: "copy" } });
+    await until("task", () => cloneOf(world, "copy")?.status?.taskRef);
+    const rename = { spec: { target: { name: "another" } } };
+    await world.resources.vmClones.patch({ namespace, name: "copy" }, rename, { type: "merge" });
+    await until("refused", () => condition(cloneOf(world, "copy"), "Ready")?.message.includes('"default/another"'));
+    expect(condition(cloneOf(world, "copy"), "Ready")).toMatchObject({ status: "False", reason: "InvalidSpec" });
+    expect(world.machine("copy")?.status?.id).toBeUndefined();
+    const back = { spec: { target: { name: "copy" } } };
+    await world.resources.vmClones.patch({ namespace, name: "copy" }, back, { type: "merge" });
+    await untilPhase(world, "copy", "Ready");
+    await untilReady(world, "copy");
+    expect(effects(world, "lab")).toEqual(["CreateVM", "PowerVM", "CloneVM"]);
+  });
+
+  it("goes with what it began when its object names another target and is deleted", async () => {
+    const { world } = await createLab({ delays: { taskMs: { min: 400, max: 400 } } });
+    await addClone(world, "copy", { target: { name: "copy" } });
+    await until("task", () => cloneOf(world, "copy")?.status?.taskRef);
+    const rename = { spec: { target: { name: "another" } } };
+    await world.resources.vmClones.patch({ namespace, name: "copy" }, rename, { type: "merge" });
+    await world.resources.vmClones.delete({ namespace, name: "copy" });
+    await until("gone", () => cloneOf(world, "copy") === undefined && world.machine("copy") === undefined);
+    expect(effects(world, "lab")).toEqual(["CreateVM", "PowerVM", "CloneVM", "DeleteVM"]);
+  });
 });

@@ -4,6 +4,7 @@ import type { Informers } from "../context.ts";
 import type { Slot } from "../operation/lane.ts";
 import { journalText, readJournalText } from "../operation/session.ts";
 import type { SessionKind } from "../operation/session.ts";
+import { referenceKey } from "../resources.ts";
 
 /** Annotation of a VirtualMachine that a clone is made for, `namespace/name/UID` of the VMClone, until the machine is handed over. */
 export const cloneAnnotation = "almanac.dev/clone";
@@ -20,6 +21,8 @@ export interface About {
 export interface CloneJournal {
   /** UID of the VirtualMachine that is made for it. */
   readonly target?: string;
+  /** Its `namespace/name`; journals of earlier versions have none. */
+  readonly targetKey?: string;
   /** Id of the source machine at its provider. */
   readonly machine?: string;
   /** `namespace/name` of the Provider. */
@@ -64,8 +67,10 @@ export function cloneOf(vm: VirtualMachine, informers: Pick<Informers, "vmClones
   const clone = informers.vmClones.get(namespace, name);
   if (clone === undefined || cloneMark(clone) !== mark) return undefined;
   // A copy of the object, annotations and all, is not the one the clone is made for.
-  const { target } = clone.spec;
-  const isTarget =
-    target.name === vm.metadata.name && (target.namespace ?? clone.metadata.namespace) === vm.metadata.namespace;
-  return isTarget ? clone : undefined;
+  return targetKeyOf(clone) === `${vm.metadata.namespace}/${vm.metadata.name}` ? clone : undefined;
+}
+
+/** `namespace/name` of the VirtualMachine that a clone is made for: from the beginning on the same one, whatever its object names later. */
+export function targetKeyOf(clone: VMClone): string {
+  return readCloneJournal(clone).targetKey ?? referenceKey(clone.spec.target, clone.metadata.namespace);
 }

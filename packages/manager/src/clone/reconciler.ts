@@ -14,17 +14,17 @@ import { createLane } from "../operation/lane.ts";
 import type { Progress } from "../operation/lane.ts";
 import { NotYet } from "../operation/not-yet.ts";
 import { pollDelay } from "../operation/pace.ts";
-import { servingPeer } from "../operation/peer.ts";
+import { requireStaying, servingPeer } from "../operation/peer.ts";
 import type { Peer } from "../operation/peer.ts";
 import { createSession, forceDeleteAnnotation } from "../operation/session.ts";
 import { referenceKey } from "../resources.ts";
 import { desiredMachine } from "../virtual-machine/desired.ts";
-import { readJournal } from "../virtual-machine/journal.ts";
+import { machineProvider, readJournal } from "../virtual-machine/journal.ts";
 import type { Journal } from "../virtual-machine/journal.ts";
 import { requireOwnId } from "../virtual-machine/references.ts";
 import { findReferences } from "../virtual-machine/references.ts";
 import { readCustomization } from "./customization.ts";
-import { cloneJournal, readCloneJournal } from "./journal.ts";
+import { cloneJournal, readCloneJournal, targetKeyOf } from "./journal.ts";
 import type { About, CloneJournal } from "./journal.ts";
 import { cloneStatus } from "./status.ts";
 import { createTarget } from "./target.ts";
@@ -114,6 +114,10 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     return { task: answer.task?.id, about: { id: answer.targetVmId, linked } };
   }
 
+  function targetName(): string {
+    return session.journal.targetKey?.split("/")[1] ?? spec.target.name;
+  }
+
   function cloneRequest(linked: boolean): RequestInit<"cloneVM"> {
     const vmClass =
       spec.target.classRef === undefined
@@ -122,7 +126,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     const owner = `${ownerTag}=${session.journal.target}`;
     return {
       sourceVmId: session.journal.machine ?? "",
-      targetName: spec.target.name,
+      targetName: targetName(),
       linked,
       ...encodeCloneDocuments({
         ...(vmClass === undefined ? {} : { class: { ...vmClass, memory: String(vmClass.memory) } }),
@@ -140,6 +144,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
       if (journal.clone.attempt.task === undefined) await readSecrets();
       return follow(await lane.advance());
     }
+    requireTarget();
     if (journal.made !== undefined) return finish();
     const { retryInMs } = lane;
     if (retryInMs === undefined) return settle(work, undefined, done());
@@ -154,13 +159,14 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
   async function begin(): Promise<Result> {
     checkSpec(clone);
     const source = usableSource();
-    const providerKey = referenceKey(source.spec.providerRef, source.metadata.namespace);
+    const providerKey = machineProvider(source);
     const wanted = spec.target.providerRef;
     if (wanted !== undefined && referenceKey(wanted, metadata.namespace) !== providerKey) {
       const message = `spec.target.providerRef: a clone stays with its source, on Provider ${providerKey}; leave the field out`;
       throw new ManagerError("invalid_spec", message);
     }
     const { provider, type: providerType } = servingPeer(manager, providerKey);
+    requireStaying(provider);
     const { classRef } = spec.target;
     if (classRef !== undefined && informers.vmClasses.get(metadata.namespace, classRef.name) === undefined) {
       throw new ManagerError("dependency_not_found", `VMClass ${metadata.namespace}/${classRef.name} does not exist`);
@@ -170,11 +176,12 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     keep({
       machine: readJournal(source).id ?? "",
       provider: providerKey,
+      targetKey: targetKeyOf(clone),
       startedAtMs: session.journal.startedAtMs ?? clock.now(),
     });
     // Held before there is an object that would be left behind, and then made by its own reconciler.
     await session.commit();
-    const vm = await target.ensure(source);
+    const vm = await ensureTarget(source);
     keep({ target: vm.metadata.uid });
     noteShapes(source, vm);
     if (vm.metadata.deletionTimestamp !== undefined) return targetGone();
@@ -185,6 +192,19 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
       events.record(session.object, { type: "Warning", reason: "LinkedCloneNotOffered", message });
     }
     return follow(await lane.begin({ linked: asked && isOffered }));
+  }
+
+  async function ensureTarget(source: VirtualMachine): Promise<VirtualMachine> {
+    try {
+      return await target.ensure(source);
+    } catch (thrown) {
+      // The name is somebody else's: nothing was begun there, and another one may be chosen.
+      if (thrown instanceof ManagerError) {
+        const { targetKey: _key, ...journal } = session.journal;
+        session.journal = journal;
+      }
+      throw thrown;
+    }
   }
 
   /** A copy has the shape that its source has, which need not be the one that is wished for either. */
@@ -241,7 +261,21 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
       return settle(work, undefined, again(pollDelay(clock.now() - startedAtMs)));
     }
     if (progress === "failed") return settle(work, lane.failed, again(lane.retryInMs ?? longPauseMs));
+    await session.commit();
+    requireTarget();
     return finish();
+  }
+
+  /** @throws ManagerError `invalid_spec` when the object names another target than the one that was begun. */
+  function requireTarget(): void {
+    const named = referenceKey(spec.target, metadata.namespace);
+    const begun = session.journal.targetKey ?? named;
+    if (named === begun) return;
+    throw new ManagerError(
+      "invalid_spec",
+      `spec.target is ${JSON.stringify(named)}, and VirtualMachine ${begun} is being made: a clone stays with its target; ` +
+        `write ${begun} again, or create another VMClone`,
+    );
   }
 
   /** The machine is made: its object gets it, and powers it on. */
@@ -258,7 +292,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     keep({ done: true });
     const result = await settle(work, undefined, done());
     const { made } = session.journal;
-    const message = `${made?.linked === true ? "linked" : "full"} clone ${spec.target.name} was made as ${made?.id}`;
+    const message = `${made?.linked === true ? "linked" : "full"} clone ${targetName()} was made as ${made?.id}`;
     events.record(session.object, { type: "Normal", reason: "Cloned", message });
     return result;
   }
@@ -268,19 +302,29 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     const { made } = session.journal;
     const applied = shapeMade();
     return {
-      ...(made?.id === undefined ? {} : { id: made.id }),
+      ...(made?.id === undefined ? {} : { id: made.id, ...place() }),
       ...(applied === undefined ? {} : { applied }),
     };
+  }
+
+  /** The same where a request went unanswered. */
+  function unknown(): Journal {
+    return { uncertain: true, ...place() };
+  }
+
+  function place(): Pick<Journal, "provider"> {
+    const { provider } = session.journal;
+    return provider === undefined ? {} : { provider };
   }
 
   async function targetGone(): Promise<Result> {
     const { made, clone: slot } = session.journal;
     // Nothing was made, or its object deletes it.
-    await target.handOver(slot?.uncertain === true && made === undefined ? { uncertain: true } : handover());
+    await target.handOver(slot?.uncertain === true && made === undefined ? unknown() : handover());
     keep({ handedOver: true, done: true });
     await session.commit();
     const left = made?.id === undefined ? "" : `; machine ${made.id} may be left on its provider`;
-    const message = `VirtualMachine ${spec.target.name} was deleted while it was being made${left}`;
+    const message = `VirtualMachine ${targetName()} was deleted while it was being made${left}`;
     const { journal, object } = session;
     const { done: _done, ...undone } = journal;
     const problem = { reason: "TargetDeleted", message, refused: true };
@@ -310,7 +354,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
       // In this order: at no time is there an object that its own reconciler would make a machine for.
       await target.remove();
       const isUnknown = made === undefined && (slot?.uncertain === true || slot?.attempt !== undefined);
-      await target.handOver(isUnknown ? { uncertain: true } : handover());
+      await target.handOver(isUnknown ? unknown() : handover());
     }
     await session.commit({ release: true });
     if (isForced) {
@@ -387,7 +431,7 @@ function durationOr(text: string | undefined, otherwiseMs: number): number {
 export const cloneIndexers = {
   source: ({ metadata, spec }: VMClone): string[] =>
     spec.source.vmRef === undefined ? [] : [`${metadata.namespace}/${spec.source.vmRef.name}`],
-  target: ({ metadata, spec }: VMClone): string[] => [referenceKey(spec.target, metadata.namespace)],
+  target: (clone: VMClone): string[] => [targetKeyOf(clone)],
   class: ({ metadata, spec }: VMClone): string[] =>
     spec.target.classRef === undefined ? [] : [`${metadata.namespace}/${spec.target.classRef.name}`],
   provider(clone: VMClone): string[] {

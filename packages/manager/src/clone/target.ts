@@ -7,9 +7,9 @@ import type { ManagerContext } from "../context.ts";
 import { ManagerError } from "../error.ts";
 import { journalAnnotation } from "../operation/session.ts";
 import { fieldManager } from "../provider/workload.ts";
-import { finalizer, writeJournal } from "../virtual-machine/journal.ts";
+import { finalizer, machineProvider, writeJournal } from "../virtual-machine/journal.ts";
 import type { Journal } from "../virtual-machine/journal.ts";
-import { cloneAnnotation, cloneMark } from "./journal.ts";
+import { cloneAnnotation, cloneMark, targetKeyOf } from "./journal.ts";
 
 const patchTries = 5;
 
@@ -40,7 +40,8 @@ export function createTarget(
   const { signal } = context;
   const { virtualMachines: resource } = manager.resources;
   const { virtualMachines: informer } = manager.informers;
-  const key = { namespace: clone.spec.target.namespace ?? clone.metadata.namespace, name: clone.spec.target.name };
+  const [namespace = "", name = ""] = targetKeyOf(clone).split("/");
+  const key = { namespace, name };
   const mark = cloneMark(clone);
 
   function isOurs(vm: VirtualMachine): boolean {
@@ -154,6 +155,7 @@ function targetSpec(clone: VMClone, source: VirtualMachine): Spec {
     name: reference.name,
     namespace: reference.namespace ?? metadata.namespace,
   });
+  const [providerNamespace = "", providerName = ""] = machineProvider(source).split("/");
   // Two machines with one address would be worse than none.
   const networks = target.networks ?? spec.networks?.map(({ ipAddress: _ip, macAddress: _mac, ...network }) => network);
   const { datastore, folder } = options?.storage ?? {};
@@ -164,7 +166,7 @@ function targetSpec(clone: VMClone, source: VirtualMachine): Spec {
   };
   const disks = target.disks ?? spec.disks;
   return {
-    providerRef: anchored(spec.providerRef),
+    providerRef: { name: providerName, namespace: providerNamespace },
     classRef:
       target.classRef === undefined
         ? anchored(spec.classRef)

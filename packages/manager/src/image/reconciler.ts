@@ -11,10 +11,10 @@ import { createLane } from "../operation/lane.ts";
 import type { FailedAttempt, Lane } from "../operation/lane.ts";
 import { NotYet } from "../operation/not-yet.ts";
 import { pollDelay } from "../operation/pace.ts";
-import { servingPeer } from "../operation/peer.ts";
+import { requireStaying, servingPeer } from "../operation/peer.ts";
 import { createSession } from "../operation/session.ts";
 import { Throttled } from "../provider/pool.ts";
-import { referenceKey } from "../resources.ts";
+import { machineProvider } from "../virtual-machine/journal.ts";
 import { imageJournal } from "./journal.ts";
 import type { ImageJournal, Prepared } from "./journal.ts";
 import { standingOf } from "./prepared.ts";
@@ -94,9 +94,7 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
       ([, copy]) => copy.import?.attempt !== undefined,
     );
     return new Set([
-      ...users
-        .filter((vm) => vm.metadata.deletionTimestamp === undefined)
-        .map((vm) => referenceKey(vm.spec.providerRef, vm.metadata.namespace)),
+      ...users.filter((vm) => vm.metadata.deletionTimestamp === undefined).map((vm) => machineProvider(vm)),
       ...underway.map(([key]) => key),
     ]);
   }
@@ -162,6 +160,7 @@ function imageWork(manager: ManagerContext, image: VMImage, context: ReconcileCo
       }
     }
     if (deleting && !isUnderway) return;
+    if (!isUnderway) requireStaying(provider);
     await importOn(key, { wanted, type, isUnderway });
   }
 

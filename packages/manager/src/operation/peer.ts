@@ -15,6 +15,12 @@ export interface Peer {
   readonly name: string;
 }
 
+/** @throws NotYet when the Provider is to be deleted: it keeps what it has, and nothing new is made there. */
+export function requireStaying({ metadata: { namespace, name, deletionTimestamp } }: Provider): void {
+  if (deletionTimestamp === undefined) return;
+  throw new NotYet("ProviderDeleting", `Provider ${namespace}/${name} is being deleted; nothing new is made there`);
+}
+
 /**
  * The Provider `namespace/name`, ready to be asked.
  *

@@ -16,7 +16,7 @@ import { servingPeer } from "../operation/peer.ts";
 import type { Peer } from "../operation/peer.ts";
 import { createSession, forceDeleteAnnotation } from "../operation/session.ts";
 import { referenceKey } from "../resources.ts";
-import { readJournal } from "../virtual-machine/journal.ts";
+import { machineProvider, readJournal } from "../virtual-machine/journal.ts";
 import { isTaken, machineNameOf, snapshotJournal } from "./journal.ts";
 import type { About, SnapshotJournal } from "./journal.ts";
 import { hasSnapshot } from "./presence.ts";
@@ -176,7 +176,7 @@ function snapshotWork(
   async function take(): Promise<Result> {
     if (spec.retentionPolicy !== undefined) readPolicy(spec.retentionPolicy);
     const vm = usableMachine(machine);
-    const providerKey = referenceKey(vm.spec.providerRef, vm.metadata.namespace);
+    const providerKey = machineProvider(vm);
     const { provider } = servingPeer(manager, providerKey);
     const memory = spec.snapshotConfig?.includeMemory === true;
     const { uid: owner, name } = vm.metadata;

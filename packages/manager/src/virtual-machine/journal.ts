@@ -2,6 +2,7 @@ import type { VmOperation } from "@almanac/catalog";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { Failures } from "../operation/pace.ts";
 import { journalText, readJournalText } from "../operation/session.ts";
+import { referenceKey } from "../resources.ts";
 
 export const finalizer = "virtualmachine.infra.virtrigaud.io/finalizer";
 /** With the value "true" a machine of that name that belongs to nobody is taken over. */
@@ -39,6 +40,8 @@ export interface Attempt {
 export interface Journal {
   /** The machine's id at its provider, once it exists. */
   readonly id?: string;
+  /** `namespace/name` of the Provider that the machine is on, or was asked of; machines of earlier versions are where their objects say. */
+  readonly provider?: string;
   /** Digest of the shape the machine was last given. */
   readonly applied?: string;
   readonly attempt?: Attempt;
@@ -62,6 +65,17 @@ export interface Journal {
 export function readJournal(vm: VirtualMachine): Journal {
   const known = vm.status?.id;
   return readJournalText(vm) ?? (known === undefined || known === "" ? {} : { id: known });
+}
+
+/** The machine exists, or it may: another Provider would make a second one. */
+function isPlaced({ id, attempt, uncertain }: Journal): boolean {
+  return id !== undefined || attempt !== undefined || uncertain === true;
+}
+
+/** The Provider that an object's machine is on, or is to be made on, as `namespace/name`. */
+export function machineProvider(vm: VirtualMachine, journal: Journal = readJournal(vm)): string {
+  const { provider } = isPlaced(journal) ? journal : {};
+  return provider ?? referenceKey(vm.spec.providerRef, vm.metadata.namespace);
 }
 
 /** The annotation's value; null when there is nothing to remember. */

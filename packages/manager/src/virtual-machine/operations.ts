@@ -13,7 +13,6 @@ import { beginOperationTrace, endOperationTrace, operationContext, traceNote } f
 import { nextFailure } from "../operation/pace.ts";
 import { Throttled } from "../provider/pool.ts";
 import type { ProviderHandle } from "../provider/pool.ts";
-import { referenceKey } from "../resources.ts";
 import type { Desired } from "./desired.ts";
 import { forgetFailures, taskField, taskOf } from "./journal.ts";
 import type { Attempt, Journal, Mutation } from "./journal.ts";
@@ -67,6 +66,8 @@ interface OperationsOptions {
   readonly session: Session;
   readonly context: ReconcileContext<VirtualMachine>;
   readonly peer: () => Peer;
+  /** `namespace/name` of the Provider that it gives. */
+  readonly providerKey: string;
   readonly desired: () => Desired;
 }
 
@@ -114,9 +115,8 @@ export function createOperations(options: OperationsOptions): Operations {
     switch (attempt.operation) {
       case "Create": {
         const answer = await handle.call("createVM", createRequest(options.desired(), userData), call);
-        const { metadata, spec } = session.vm;
-        const providerKey = referenceKey(spec.providerRef, metadata.namespace);
-        requireOwnId(manager.informers, { providerKey, id: answer.id, uid: metadata.uid });
+        const { providerKey } = options;
+        requireOwnId(manager.informers, { providerKey, id: answer.id, uid: session.vm.metadata.uid });
         pendingId = answer.id;
         return answer.task?.id;
       }
@@ -397,7 +397,8 @@ export function createOperations(options: OperationsOptions): Operations {
       });
       operation = begun = traced.context;
       try {
-        keep({ ...session.journal, attempt: complete });
+        const place = attempt.operation === "Create" ? { provider: options.providerKey } : {};
+        keep({ ...session.journal, ...place, attempt: complete });
         await contexts.with(traced.context, async () => {
           await session.commit();
           await send(userData);

@@ -15,10 +15,9 @@ import { forceDeleteAnnotation } from "../operation/session.ts";
 import { Throttled } from "../provider/pool.ts";
 import type { Cover } from "../provider/sightings.ts";
 import { isServing, supportedType } from "../provider/supported.ts";
-import { referenceKey } from "../resources.ts";
 import { desiredMachine } from "./desired.ts";
 import type { Desired } from "./desired.ts";
-import { finalizer, taskOf } from "./journal.ts";
+import { finalizer, machineProvider, taskOf } from "./journal.ts";
 import type { Journal } from "./journal.ts";
 import { createLooks } from "./looks.ts";
 import type { Looks } from "./looks.ts";
@@ -27,7 +26,7 @@ import { createOperations } from "./operations.ts";
 import type { Operations, Peer } from "./operations.ts";
 import { afterObservation, plan } from "./plan.ts";
 import type { Observed, Step } from "./plan.ts";
-import { findReferences, findSources } from "./references.ts";
+import { findProvider, findReferences, findSources, requirePlace } from "./references.ts";
 import { createSession } from "./session.ts";
 import { afterRevertWish, listedSnapshots, revertWish } from "./snapshots.ts";
 import type { Session } from "./session.ts";
@@ -94,8 +93,8 @@ function createMachineReconcile(
   const startedAtMs = clock.monotonic();
   const deleting = vm.metadata.deletionTimestamp !== undefined;
   const session: Session = createSession(manager, vm, context);
-  const { providerRef } = vm.spec;
-  const provider = informers.providers.get(providerRef.namespace ?? vm.metadata.namespace, providerRef.name);
+  const providerKey = machineProvider(vm, session.journal);
+  const provider = findProvider(informers, providerKey);
   let desired: Desired | undefined;
   let unmet: unknown;
   let problem: Problem | undefined;
@@ -105,6 +104,7 @@ function createMachineReconcile(
     session,
     context,
     peer,
+    providerKey,
     desired: () => {
       if (desired === undefined) throw unmet;
       return desired;
@@ -112,6 +112,8 @@ function createMachineReconcile(
   });
 
   try {
+    // What is to go, goes where it is.
+    if (!deleting) requirePlace(vm, providerKey);
     desired = desiredMachine(vm, findReferences(vm, informers));
   } catch (thrown) {
     unmet = thrown;
@@ -119,8 +121,7 @@ function createMachineReconcile(
 
   function peer(): Peer {
     if (provider === undefined) {
-      const key = referenceKey(providerRef, vm.metadata.namespace);
-      throw new ManagerError("dependency_not_found", `Provider ${key} does not exist`);
+      throw new ManagerError("dependency_not_found", `Provider ${providerKey} does not exist`);
     }
     const type = supportedType(provider);
     if (!isServing(provider)) throw new NotServing(`Provider ${provider.metadata.name} is not healthy`);
@@ -172,6 +173,13 @@ function createMachineReconcile(
   async function take(step: Step): Promise<Result | undefined> {
     switch (step.type) {
       case "create":
+        // What may be there already has to be found before the object can go.
+        if (!deleting && provider?.metadata.deletionTimestamp !== undefined) {
+          return waitFor(
+            "ProviderDeleting",
+            `Provider ${providerKey} is being deleted; name another in spec.providerRef`,
+          );
+        }
         if (!imageIsThere())
           return waitFor("ImageNotReady", `VMImage ${vm.spec.imageRef?.name} is not prepared there yet`);
         await operations.begin({ operation: "Create", digest: wished().digest });
@@ -247,7 +255,9 @@ function createMachineReconcile(
   function noteObservation(observed: Observed): void {
     operations.observed = observed;
     const { journal, addressSince } = afterObservation(session.journal, observed, desired);
-    session.journal = journal;
+    // Of another manager, or of an earlier version: from now on it is known where it is.
+    session.journal =
+      observed.exists && journal.provider === undefined ? { ...journal, provider: providerKey } : journal;
     if (addressSince === undefined) return;
     const seconds = Math.max(0, clock.now() - addressSince) / 1000;
     const { type } = peer();
@@ -257,7 +267,15 @@ function createMachineReconcile(
   }
 
   function noteVanished(): void {
-    const { id, applied: _applied, poweredOnAtMs: _on, shutdownAtMs: _off, failures, ...rest } = session.journal;
+    const {
+      id,
+      provider: _provider,
+      applied: _applied,
+      poweredOnAtMs: _on,
+      shutdownAtMs: _off,
+      failures,
+      ...rest
+    } = session.journal;
     const retryAtMs = clock.now() + vanishedPauseMs;
     const create = { count: (failures?.Create?.count ?? 0) + 1, retryAtMs, generation: vm.metadata.generation };
     session.journal = { ...rest, failures: { ...failures, Create: create } };
@@ -304,7 +322,7 @@ function createMachineReconcile(
     countOperation(manager.instruments, {
       operation: "Create",
       type,
-      provider: providerRef.name,
+      provider: vm.spec.providerRef.name,
       outcome: "failure",
       durationSeconds: (clock.monotonic() - startedAtMs) / 1000,
     });

@@ -1,3 +1,4 @@
+import type { Provider } from "../api/provider.ts";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { Informers } from "../context.ts";
 import { ManagerError } from "../error.ts";
@@ -5,6 +6,7 @@ import type { MachineSources } from "../ignored-fields.ts";
 import { supportedType } from "../provider/supported.ts";
 import { referenceKey } from "../resources.ts";
 import type { References } from "./desired.ts";
+import { machineProvider } from "./journal.ts";
 
 interface Reference {
   readonly name: string;
@@ -13,11 +15,9 @@ interface Reference {
 
 /** Indexers by which the machines that name an object are found when it changes, and the one that a provider's id means. */
 export const referenceIndexers = {
-  id: ({ metadata, spec, status }: VirtualMachine): string[] =>
-    status?.id === undefined || status.id === ""
-      ? []
-      : [idKey(referenceKey(spec.providerRef, metadata.namespace), status.id)],
-  provider: ({ metadata, spec }: VirtualMachine): string[] => [referenceKey(spec.providerRef, metadata.namespace)],
+  id: (vm: VirtualMachine): string[] =>
+    vm.status?.id === undefined || vm.status.id === "" ? [] : [idKey(machineProvider(vm), vm.status.id)],
+  provider: (vm: VirtualMachine): string[] => [machineProvider(vm)],
   class: ({ metadata, spec }: VirtualMachine): string[] => [referenceKey(spec.classRef, metadata.namespace)],
   image: ({ metadata, spec }: VirtualMachine): string[] =>
     spec.imageRef === undefined ? [] : [referenceKey(spec.imageRef, metadata.namespace)],
@@ -46,21 +46,39 @@ export function findSources(vm: VirtualMachine, informers: Informers): MachineSo
   };
 }
 
+/** The Provider `namespace/name`. */
+export function findProvider({ providers }: Pick<Informers, "providers">, key: string): Provider | undefined {
+  const [namespace, name = ""] = key.split("/");
+  return providers.get(namespace, name);
+}
+
+/** @throws ManagerError `invalid_spec` when the object names another Provider than the one that its machine is on. */
+export function requirePlace({ metadata, spec }: VirtualMachine, providerKey: string): void {
+  const named = referenceKey(spec.providerRef, metadata.namespace);
+  if (named === providerKey) return;
+  throw new ManagerError(
+    "invalid_spec",
+    `spec.providerRef is ${JSON.stringify(named)}, and the machine is on ${providerKey}: a machine stays on its Provider; ` +
+      `write ${providerKey} again, or create another VirtualMachine`,
+  );
+}
+
 /**
- * The objects a machine names.
+ * The objects a machine names, with the Provider that it is on.
  *
  * @throws ManagerError `dependency_not_found` naming all that are missing, `unsupported_type` for a Provider that cannot be used.
  */
 export function findReferences(vm: VirtualMachine, informers: Informers): References {
   const { namespace } = vm.metadata;
-  const { providerRef, classRef, imageRef, networks = [] } = vm.spec;
-  const provider = informers.providers.get(providerRef.namespace ?? namespace, providerRef.name);
+  const { classRef, imageRef, networks = [] } = vm.spec;
+  const providerKey = machineProvider(vm);
+  const provider = findProvider(informers, providerKey);
   const found = findSources(vm, informers);
   const missing: string[] = [];
   const note = (kind: string, reference: Reference, object: unknown): void => {
     if (object === undefined) missing.push(`${kind} ${referenceKey(reference, namespace)} does not exist`);
   };
-  note("Provider", providerRef, provider);
+  if (provider === undefined) missing.push(`Provider ${providerKey} does not exist`);
   note("VMClass", classRef, found.vmClass);
   if (imageRef !== undefined) note("VMImage", imageRef, found.image);
   for (const [index, { networkRef }] of networks.entries()) {
