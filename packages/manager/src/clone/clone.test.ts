@@ -257,4 +257,18 @@ describe.concurrent("createCloneReconciler", () => {
     await until("gone", () => cloneOf(world, "copy") === undefined && world.machine("copy") === undefined);
     expect(effects(world, "lab")).toEqual(["CreateVM", "PowerVM", "CloneVM", "DeleteVM"]);
   });
+
+  it("refuses tags that are kept for the manager", async () => {
+    const { world } = await createLab();
+    await addClone(world, "copy", { customization: { tags: ["blue", "almanac.dev/owner=somebody"] } });
+    await untilPhase(world, "copy", "Failed");
+    expect(condition(cloneOf(world, "copy"), "Ready")).toMatchObject({ reason: "InvalidSpec" });
+    expect(condition(cloneOf(world, "copy"), "Ready")?.message).toContain(
+      'spec.customization.tags[1] is "almanac.dev/owner=somebody"',
+    );
+    expect(effects(world, "lab")).toEqual(["CreateVM", "PowerVM"]);
+    const spec = { customization: { tags: ["blue"] } };
+    await world.resources.vmClones.patch({ namespace, name: "copy" }, { spec }, { type: "merge" });
+    await untilPhase(world, "copy", "Ready");
+  });
 });

@@ -23,6 +23,7 @@ import { machineProvider, readJournal } from "../virtual-machine/journal.ts";
 import type { Journal } from "../virtual-machine/journal.ts";
 import { requireOwnId } from "../virtual-machine/references.ts";
 import { findReferences } from "../virtual-machine/references.ts";
+import { requireUserTags } from "../virtual-machine/tags.ts";
 import { readCustomization } from "./customization.ts";
 import { cloneJournal, readCloneJournal, targetKeyOf } from "./journal.ts";
 import type { About, CloneJournal } from "./journal.ts";
@@ -131,7 +132,8 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
       ...encodeCloneDocuments({
         ...(vmClass === undefined ? {} : { class: { ...vmClass, memory: String(vmClass.memory) } }),
         ...(spec.target.placementRef === undefined ? {} : { placement: spec.target.placementRef }),
-        customize: { ...customization, tags: [...(customization.tags ?? []), owner] },
+        // The first owner counts.
+        customize: { ...customization, tags: [owner, ...(customization.tags ?? [])] },
       }),
     };
   }
@@ -405,6 +407,7 @@ function checkSpec({ spec }: VMClone): void {
   if (type !== "FullClone" && type !== "LinkedClone") {
     refuse(`spec.options.type is ${JSON.stringify(type)}; write FullClone or LinkedClone`);
   }
+  requireUserTags(spec.customization?.tags, "spec.customization.tags");
   parseDuration(spec.options?.timeout ?? "30m", "spec.options.timeout");
   parsePause(spec.options?.retryPolicy?.retryDelay ?? "5m", "spec.options.retryPolicy.retryDelay");
 }

@@ -106,7 +106,8 @@ describe("desiredMachine", () => {
     ]);
     expect(JSON.parse(request.disksJson ?? "")).toEqual([{ SizeGiB: 20, Type: "thin", Name: "data" }]);
     expect(JSON.parse(request.placementJson ?? "")).toEqual({ Datastore: "ssd", Cluster: "east", Host: "h1" });
-    expect(request.tags).toEqual(["blue", "almanac.dev/owner=u-1"]);
+    // The first owner counts.
+    expect(request.tags).toEqual(["almanac.dev/owner=u-1", "blue"]);
     expect(new TextDecoder().decode(request.userData)).toBe("#cloud-config");
   });
 
@@ -155,6 +156,18 @@ describe("desiredMachine", () => {
     expect(desiredMachine(machine({ resources: { cpu: 3 } }), references()).digest).not.toBe(digest);
     expect(desiredMachine(machine({ disks: [{ name: "d", sizeGiB: 1 }] }), references()).digest).not.toBe(digest);
   });
+
+  it.each(["almanac.dev/owner=u-2", " Almanac.dev/x", "almanac.dev/"])(
+    "refuses the tag %j, and not for one that goes",
+    (tag) => {
+      const vm = machine({ tags: ["blue", tag] });
+      expect(() => desiredMachine(vm, references())).toThrow(
+        `[invalid_spec] spec.tags[1] is ${JSON.stringify(tag)}; tags that begin with almanac.dev/ are the manager's`,
+      );
+      vm.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+      expect(desiredMachine(vm, references()).tags[0]).toBe("almanac.dev/owner=u-1");
+    },
+  );
 
   it("asks for an adoption only when the object does", () => {
     const vm = machine();

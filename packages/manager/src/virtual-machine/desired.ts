@@ -13,6 +13,7 @@ import { standingOf } from "../image/prepared.ts";
 import { parseGibibytes, parseMebibytes } from "../quantity.ts";
 import { adoptAnnotation } from "./journal.ts";
 import type { Wish } from "./plan.ts";
+import { requireUserTags } from "./tags.ts";
 
 /** The objects a VirtualMachine names, found. */
 export interface References {
@@ -38,7 +39,7 @@ export interface Desired extends Wish {
 /**
  * What the object and those it names amount to.
  *
- * @throws ManagerError `invalid_spec` naming the field that cannot be understood.
+ * @throws ManagerError `invalid_spec` naming the field that cannot be understood, or must not be as it is.
  */
 export function desiredMachine(vm: VirtualMachine, references: References): Desired {
   const shape = {
@@ -50,6 +51,8 @@ export function desiredMachine(vm: VirtualMachine, references: References): Desi
       Name: disk.name,
     })),
   };
+  // What is to go needs no change of its object first.
+  if (vm.metadata.deletionTimestamp === undefined) requireUserTags(vm.spec.tags, "spec.tags");
   const owner = `${ownerTag}=${vm.metadata.uid}`;
   const adopt = vm.metadata.annotations?.[adoptAnnotation] === "true" ? [`${adoptTag}=true`] : [];
   return {
@@ -57,7 +60,8 @@ export function desiredMachine(vm: VirtualMachine, references: References): Desi
     name: vm.metadata.name,
     image: references.image === undefined ? undefined : imageOf(references.image, references),
     placement: placementOf(vm, references.provider),
-    tags: [...(vm.spec.tags ?? []), owner, ...adopt],
+    // The first owner counts.
+    tags: [owner, ...adopt, ...(vm.spec.tags ?? [])],
     digest: createHash("sha256").update(JSON.stringify(shape)).digest("base64url").slice(0, 22),
     power: vm.spec.powerState ?? "On",
     gracefulMs: parseDuration(
