@@ -18,6 +18,7 @@ import { requireStaying, servingPeer } from "../operation/peer.ts";
 import type { Peer } from "../operation/peer.ts";
 import { createSession, forceDeleteAnnotation } from "../operation/session.ts";
 import { referenceKey } from "../resources.ts";
+import { creationOf } from "../virtual-machine/creation.ts";
 import { desiredMachine } from "../virtual-machine/desired.ts";
 import { machineProvider, readJournal } from "../virtual-machine/journal.ts";
 import type { Journal } from "../virtual-machine/journal.ts";
@@ -303,9 +304,12 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
   function handover(): Journal {
     const { made } = session.journal;
     const applied = shapeMade();
+    const vm = target.find();
+    const creation = vm === undefined ? undefined : creationOf(vm);
     return {
       ...(made?.id === undefined ? {} : { id: made.id, ...place() }),
       ...(applied === undefined ? {} : { applied }),
+      ...(creation === undefined ? {} : { creation }),
     };
   }
 

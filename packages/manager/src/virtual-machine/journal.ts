@@ -36,6 +36,9 @@ export interface Attempt {
   readonly digest?: string;
 }
 
+/** Digests of fields that count when a machine is made and never again, by the field's name; those that were absent are not there. */
+export type Creation = Readonly<Record<string, string>>;
+
 /** What the manager has done with a machine, kept on the object so that another process goes on where one ended. */
 export interface Journal {
   /** The machine's id at its provider, once it exists. */
@@ -46,6 +49,8 @@ export interface Journal {
   readonly applied?: string;
   readonly attempt?: Attempt;
   readonly failures?: Readonly<Partial<Record<Mutation, Failures>>>;
+  /** What it was made with; undefined when nobody knows: of machines of earlier versions, or that were taken over. */
+  readonly creation?: Creation;
   /** A creation ended without an answer: a machine may exist whose id is not known. */
   readonly uncertain?: true;
   /** Digest of the shape that it has then, when it can have only one. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { context as contexts } from "@opentelemetry/api";
 import type { Context } from "@opentelemetry/api";
 import type { ProviderType } from "@almanac/catalog";
@@ -13,6 +14,7 @@ import { beginOperationTrace, endOperationTrace, operationContext, traceNote } f
 import { nextFailure } from "../operation/pace.ts";
 import { Throttled } from "../provider/pool.ts";
 import type { ProviderHandle } from "../provider/pool.ts";
+import { creationOf } from "./creation.ts";
 import type { Desired } from "./desired.ts";
 import { forgetFailures, taskField, taskOf } from "./journal.ts";
 import type { Attempt, Journal, Mutation } from "./journal.ts";
@@ -271,13 +273,24 @@ export function createOperations(options: OperationsOptions): Operations {
     endAttempt(attempt, error.outcome, error);
   }
 
+  /** The journal with where the machine is asked for and with what, unless an earlier request that differs may have made it. */
+  function withCreation({ creation: before, ...journal }: Journal, wasSentBefore = journal.uncertain): Journal {
+    const creation = creationOf(session.vm);
+    const isKnown = creation !== undefined && (wasSentBefore !== true || isDeepStrictEqual(creation, before));
+    return { ...journal, provider: options.providerKey, ...(isKnown ? { creation } : {}) };
+  }
+
   /** Before a request that may have been sent is sent again, maybe with a wish that has changed since. */
   async function noteWish(attempt: Attempt): Promise<void> {
     if (attempt.operation !== "Create" && attempt.operation !== "Reconfigure") return;
     const { digest } = options.desired();
-    if (digest === attempt.digest) return;
-    const journal = attempt.operation === "Create" ? withUncertain(session.journal, attempt) : session.journal;
-    keep({ ...journal, attempt: { ...attempt, digest } });
+    let { journal } = session;
+    if (attempt.operation === "Create") journal = withCreation(journal, true);
+    if (digest !== attempt.digest) {
+      if (attempt.operation === "Create") journal = withUncertain(journal, attempt);
+      journal = { ...journal, attempt: { ...attempt, digest } };
+    }
+    keep(journal);
     await session.commit();
   }
 
@@ -397,8 +410,8 @@ export function createOperations(options: OperationsOptions): Operations {
       });
       operation = begun = traced.context;
       try {
-        const place = attempt.operation === "Create" ? { provider: options.providerKey } : {};
-        keep({ ...session.journal, ...place, attempt: complete });
+        const journal = attempt.operation === "Create" ? withCreation(session.journal) : session.journal;
+        keep({ ...journal, attempt: complete });
         await contexts.with(traced.context, async () => {
           await session.commit();
           await send(userData);

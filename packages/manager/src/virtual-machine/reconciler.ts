@@ -15,6 +15,7 @@ import { forceDeleteAnnotation } from "../operation/session.ts";
 import { Throttled } from "../provider/pool.ts";
 import type { Cover } from "../provider/sightings.ts";
 import { isServing, supportedType } from "../provider/supported.ts";
+import { changedSinceCreation } from "./creation.ts";
 import { desiredMachine } from "./desired.ts";
 import type { Desired } from "./desired.ts";
 import { finalizer, machineProvider, taskOf } from "./journal.ts";
@@ -270,6 +271,7 @@ function createMachineReconcile(
     const {
       id,
       provider: _provider,
+      creation: _creation,
       applied: _applied,
       poweredOnAtMs: _on,
       shutdownAtMs: _off,
@@ -365,7 +367,10 @@ function createMachineReconcile(
       observed: operations.observed,
       problem: cause ?? (deleting ? undefined : revertProblem),
       snapshots: listedSnapshots(vm, session.journal, informers),
-      ignored: ignoredMachineFields(vm, findSources(vm, informers)),
+      ignored: [
+        ...ignoredMachineFields(vm, findSources(vm, informers)),
+        ...changedSinceCreation(vm, session.journal.id === undefined ? undefined : session.journal.creation),
+      ],
       reconfigured: operations.reconfigured,
       traceNote: operations.traceNote,
       nowMs: clock.now(),
