@@ -45,7 +45,7 @@ function upCommand(): Command {
 
 function managerCommand(): Command {
   return new Command("manager")
-    .description("run the manager: reconciles Providers and VirtualMachines")
+    .description("run the manager: reconciles all seven kinds, Provider to VMClone")
     .addOption(
       env("--kubeconfig <file>", "kubeconfig (default: KUBECONFIG, ~/.kube/config, or the pod's service account)"),
     )

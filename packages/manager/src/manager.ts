@@ -104,7 +104,7 @@ export interface Manager extends AsyncDisposable {
 }
 
 /**
- * Starts the reconcilers of Provider and VirtualMachine. Resolves once their informers are complete, which takes an API server that
+ * Starts the reconcilers of all seven kinds. Resolves once their informers are complete, which takes an API server that
  * answers; until then `/readyz` says what is missing.
  *
  * @throws ManagerError `invalid_options`; GrpcError for TLS files that cannot be used; the reason of `signal`.
