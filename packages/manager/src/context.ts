@@ -11,6 +11,7 @@ import type { VMImage } from "./api/vm-image.ts";
 import type { VMNetworkAttachment } from "./api/vm-network-attachment.ts";
 import type { VMSnapshot } from "./api/vm-snapshot.ts";
 import type { Classified } from "./error.ts";
+import type { Ages } from "./operation/ages.ts";
 import type { Released } from "./operation/released.ts";
 import type { ProviderPool } from "./provider/pool.ts";
 import type { Sightings } from "./provider/sightings.ts";
@@ -44,6 +45,7 @@ export interface ManagerContext {
   readonly sightings: Sightings;
   readonly events: EventRecorder;
   readonly released: Released;
+  readonly ages: Ages;
   readonly clock: Clock;
   readonly random: () => number;
   readonly describeIntervalMs: number;

@@ -37,6 +37,7 @@ import { createSightings } from "./provider/sightings.ts";
 import { fieldManager } from "./provider/workload.ts";
 import { createResources } from "./resources.ts";
 import type { Resources, Secret } from "./resources.ts";
+import { createAges } from "./operation/ages.ts";
 import { journalAnnotation, traceAnnotation } from "./operation/session.ts";
 import { createReleased } from "./operation/released.ts";
 import { operationContext, operationLinks } from "./operation/trace.ts";
@@ -166,6 +167,7 @@ export async function startManager(options: ManagerOptions): Promise<Manager> {
     sightings,
     events,
     released: createReleased(),
+    ages: createAges(clock),
     clock,
     random,
     describeIntervalMs,

@@ -9,7 +9,7 @@ import type { ManagerContext } from "../context.ts";
 import { ManagerError, classify, wasNeverSent } from "../error.ts";
 import type { Classified } from "../error.ts";
 import { Throttled } from "../provider/pool.ts";
-import { countOf, nextFailure } from "./pace.ts";
+import { countOf, nextFailure, retryIn } from "./pace.ts";
 import type { Failures } from "./pace.ts";
 import type { Session } from "./session.ts";
 import { beginOperationTrace, endOperationTrace, operationContext, traceNote } from "./trace.ts";
@@ -111,6 +111,11 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
     return attempt;
   }
 
+  /** Milliseconds since the attempt began. */
+  function ageOf({ startedAtMs }: Pick<Attempt<A>, "startedAtMs">): number {
+    return manager.ages.of(session.object.metadata.uid ?? "", operation, startedAtMs);
+  }
+
   /** `isAgain`: the request may have been sent before. */
   async function send(isAgain = false): Promise<Progress> {
     const attempt = underway();
@@ -144,8 +149,7 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
       if (state.error === "") return succeed(attempt, attempt.about);
       return fail(attempt, new ManagerError("task_failed", state.error));
     }
-    const ageMs = clock.now() - attempt.startedAtMs;
-    if (ageMs < options.timeoutMs) return "running";
+    if (ageOf(attempt) < options.timeoutMs) return "running";
     const seconds = Math.round(options.timeoutMs / 1000);
     return fail(attempt, new ManagerError("task_timeout", `${options.what} did not end within ${seconds} s`));
   }
@@ -188,13 +192,13 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
 
   /** What is told of an attempt, once its result is kept. */
   function end({ startedAtMs }: Attempt<A>, about: A, outcome: Outcomes, error: Classified | undefined): void {
-    const nowMs = clock.now();
+    const ageMs = ageOf({ startedAtMs });
     const within: Context = traced ?? contexts.active();
     session.afterCommit(() => {
       const result = endOperationTrace(telemetry, {
         name: operation,
         startedAtMs,
-        nowMs,
+        nowMs: startedAtMs + ageMs,
         outcome,
         error: error?.message,
         context: within,
@@ -205,7 +209,7 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
           operation,
           startedAtMs,
           outcome,
-          durationSeconds: Math.max(0, nowMs - startedAtMs) / 1000,
+          durationSeconds: ageMs / 1000,
         });
         if (error === undefined) return;
         countError(manager, error);
@@ -225,7 +229,7 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
       const count = countOf(failures, generation);
       if (failures === undefined || count === 0) return 0;
       if (count > (options.retries ?? Number.POSITIVE_INFINITY)) return undefined;
-      return Math.max(0, failures.retryAtMs - clock.now());
+      return retryIn(failures, clock.now(), options.retryDelayMs?.(count));
     },
     async begin(about) {
       options.ready();
@@ -233,7 +237,9 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
       ownTrace = true;
       traced = trace.context;
       try {
-        options.keep({ ...options.slot(), attempt: { startedAtMs: clock.now(), about } });
+        const startedAtMs = clock.now();
+        ageOf({ startedAtMs });
+        options.keep({ ...options.slot(), attempt: { startedAtMs, about } });
         return await contexts.with(trace.context, async () => {
           await session.commit();
           return send();

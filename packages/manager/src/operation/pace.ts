@@ -28,6 +28,15 @@ export function nextFailure(
   return { count, retryAtMs: Math.ceil(now.nowMs + delayMs), generation: now.generation };
 }
 
+/**
+ * Milliseconds until the next attempt; 0: now. A time further away than any pause is, `longestMs`, was noted by a clock that has been set
+ * back since: nobody waits for it.
+ */
+export function retryIn({ retryAtMs }: Failures, nowMs: number, longestMs = longestRetryMs * 1.1): number {
+  const inMs = retryAtMs - nowMs;
+  return inMs > longestMs + 1 ? 0 : Math.max(0, inMs);
+}
+
 /** Failed attempts at this very specification. */
 export function countOf(failures: Failures | undefined, generation: number): number {
   return failures?.generation === generation ? failures.count : 0;

@@ -172,7 +172,7 @@ export function createOperations(options: OperationsOptions): Operations {
       return true;
     }
     if (!state.done) {
-      if (clock.now() - attempt.startedAtMs < longestAttemptMs) return false;
+      if (ageOf(attempt) < longestAttemptMs) return false;
       fail(attempt, new ManagerError("task_timeout", `${attempt.operation} did not end within an hour`));
     } else if (state.error !== "") fail(attempt, new ManagerError("task_failed", state.error));
     else await succeed(attempt);
@@ -296,8 +296,8 @@ export function createOperations(options: OperationsOptions): Operations {
 
   function endAttempt(attempt: Attempt, outcome: "success" | "failure" | "error", error?: Classified): void {
     const { type, name } = options.peer();
-    const nowMs = clock.now();
-    const durationSeconds = Math.max(0, nowMs - attempt.startedAtMs) / 1000;
+    const ageMs = ageOf(attempt);
+    const durationSeconds = ageMs / 1000;
     const inOperation = operation ?? contexts.active();
     task = undefined;
     operations.observed = undefined;
@@ -306,7 +306,7 @@ export function createOperations(options: OperationsOptions): Operations {
       const result = endOperationTrace(manager.telemetry, {
         name: ended,
         startedAtMs,
-        nowMs,
+        nowMs: startedAtMs + ageMs,
         outcome,
         error: error?.message,
         context: inOperation,
@@ -365,6 +365,11 @@ export function createOperations(options: OperationsOptions): Operations {
     }
   }
 
+  /** Milliseconds since the attempt began. */
+  function ageOf({ operation: of, startedAtMs }: Attempt): number {
+    return manager.ages.of(session.vm.metadata.uid, of, startedAtMs);
+  }
+
   function underway(): Attempt {
     const { attempt } = session.journal;
     if (attempt === undefined) throw new ManagerError("unexpected_state", "no operation is under way");
@@ -401,6 +406,8 @@ export function createOperations(options: OperationsOptions): Operations {
         startedAtMs: clock.now(),
         ...(previousTask === undefined || previousTask === "" ? {} : { previousTask }),
       };
+      // Its age counts from here, whatever becomes of the wall clock.
+      ageOf(complete);
       task = undefined;
       const ownTrace = isContinued || begun !== undefined;
       const traced = beginOperationTrace(manager.telemetry, {

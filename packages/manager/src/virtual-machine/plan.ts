@@ -1,4 +1,4 @@
-import { pollDelay } from "../operation/pace.ts";
+import { pollDelay, retryIn as pauseOf } from "../operation/pace.ts";
 import type { Journal, Mutation, PowerAction, RevertTarget } from "./journal.ts";
 
 /** What a DescribeVM said. */
@@ -135,7 +135,7 @@ function when(view: View, operation: Mutation, step: Step): Step {
 function retryIn(view: View, operation: Mutation): number {
   const failures = view.journal.failures?.[operation];
   if (failures === undefined || failures.generation !== view.generation) return 0;
-  return Math.max(0, failures.retryAtMs - view.nowMs);
+  return pauseOf(failures, view.nowMs);
 }
 
 /** The journal after a look at the machine, and the power-on whose first address it showed. Pure. */

@@ -144,12 +144,13 @@ function createMachineReconcile(
       const revert = revertWish(vm, session.journal, informers);
       session.journal = afterRevertWish(session.journal, revert);
       revertProblem = revert.state === "blocked" ? revert.problem : undefined;
+      const nowMs = clock.now();
       const step = plan({
         revert: revert.state === "due" ? revert.target : undefined,
-        nowMs: clock.now(),
+        nowMs,
         generation: vm.metadata.generation,
         deleting,
-        journal: session.journal,
+        journal: withSteadyTimes(session.journal, nowMs),
         task: operations.task,
         wish: desired,
         observed: operations.observed,
@@ -168,6 +169,20 @@ function createMachineReconcile(
         return operations.traced(() => settle(again(manager.describeIntervalMs)));
     }
     throw new ManagerError("unexpected_state", `the machine was not at rest after ${mostSteps} steps`);
+  }
+
+  function ageOf(what: string, sinceMs: number): number {
+    return manager.ages.of(vm.metadata.uid, what, sinceMs);
+  }
+
+  /** What is waited for has its age; a step of the wall clock makes no guest's time to shut down shorter. */
+  function withSteadyTimes(journal: Journal, nowMs: number): Journal {
+    const { shutdownAtMs, poweredOnAtMs, ...rest } = journal;
+    return {
+      ...rest,
+      ...(shutdownAtMs === undefined ? {} : { shutdownAtMs: nowMs - ageOf("shutdown", shutdownAtMs) }),
+      ...(poweredOnAtMs === undefined ? {} : { poweredOnAtMs: nowMs - ageOf("poweredOn", poweredOnAtMs) }),
+    };
   }
 
   /** Carries a step out. Undefined: plan again. */
@@ -260,7 +275,7 @@ function createMachineReconcile(
     session.journal =
       observed.exists && journal.provider === undefined ? { ...journal, provider: providerKey } : journal;
     if (addressSince === undefined) return;
-    const seconds = Math.max(0, clock.now() - addressSince) / 1000;
+    const seconds = ageOf("poweredOn", addressSince) / 1000;
     const { type } = peer();
     session.afterCommit(() =>
       manager.instruments.virtrigaud_ip_discovery_duration_seconds.record(seconds, { provider_type: type }),
