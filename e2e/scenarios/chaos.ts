@@ -4,7 +4,7 @@ import { planProgram } from "../lib/chaos/plan.ts";
 import { runProgram, settle, tearDown } from "../lib/chaos/program.ts";
 import { startRecorder } from "../lib/chaos/recorder.ts";
 import { overlaps, startSpanSink } from "../lib/chaos/spans.ts";
-import { checkTakeovers, followHolders } from "../lib/chaos/takeovers.ts";
+import { checkPauses, checkTakeovers, followHolders, pausesOf } from "../lib/chaos/takeovers.ts";
 import { startWorld } from "../lib/chaos/world.ts";
 import type { World } from "../lib/chaos/world.ts";
 import type { Report } from "../lib/report.ts";
@@ -16,6 +16,8 @@ interface Program {
   readonly api: "embedded" | "kube-apiserver";
   readonly steps: number;
   readonly kills: number;
+  /** Managers that are stopped for longer than their Leases last. Default: none. */
+  readonly pauses?: number;
   /** More than one share the namespaces. Default: one. */
   readonly managers?: number;
 }
@@ -33,13 +35,13 @@ function rounds({ seed, full }: RunOptions): Program[][] {
     { ...many, seed: seed + number * 10 + 2, api: "kube-apiserver" },
   ];
   // A takeover takes seconds: fewer kills, and what is between them counts.
-  const shared = { steps: 150, kills: 10, api: "embedded" } as const;
+  const shared = { steps: 150, kills: 10, pauses: 3, api: "embedded" } as const;
   const all = Array.from({ length: full ? 5 : 1 }, (_, number) => round(number));
   all[0]?.push({ ...shared, seed: seed + 3, managers: 2 }, { ...shared, seed: seed + 4, managers: 3 });
   return all;
 }
 
-/** Random programs of users, with SIGKILL in their midst: afterwards all accounts agree. */
+/** Random programs of users, with SIGKILL and SIGSTOP in their midst: afterwards all accounts agree. */
 export const chaos: Scenario = {
   title: "Random programs with kills, on the embedded API and on kube-apiserver",
   async run(report, folder, options) {
@@ -60,7 +62,7 @@ export const chaos: Scenario = {
 };
 
 async function runOne(report: Report, folder: string, program: Program): Promise<number> {
-  const { seed, api, steps, kills, managers = 1 } = program;
+  const { seed, api, steps, kills, pauses = 0, managers = 1 } = program;
   const isShared = managers > 1;
   const what = `seed ${seed} on ${api === "embedded" ? "the embedded API" : api}${isShared ? `, ${managers} managers` : ""}`;
   const places = isShared ? namespaces : ["default"];
@@ -79,7 +81,7 @@ async function runOne(report: Report, folder: string, program: Program): Promise
     running = world;
     const recorder = startRecorder(world, ended.signal);
     const holders = followHolders(world.kube, ended.signal);
-    const plan = planProgram({ seed, steps, managers, namespaces: places, kills, restartsApi: !isShared });
+    const plan = planProgram({ seed, steps, managers, namespaces: places, kills, pauses, restartsApi: !isShared });
     await report.check(`${what}: ${steps} steps, then everything is as it is wished`, async () => {
       await runProgram(world, plan);
       const began = performance.now();
@@ -100,13 +102,16 @@ async function runOne(report: Report, folder: string, program: Program): Promise
     );
     if (isShared) {
       await report.check(`${what}: no two processes reconcile one object at a time`, () => {
-        const both = overlaps(sink.reconciles);
+        const both = overlaps(sink.reconciles, pausesOf(world.managers));
         must(both.length === 0, both.slice(0, 5).join("\n"));
         const lives = new Set(sink.reconciles.map(({ life }) => life));
         // One that is killed early tells nothing, and its successor may come when every shard is taken.
         must(lives.size > 1, `only ${lives.size} processes told of reconciles`);
         return `${sink.reconciles.length} reconciles of ${lives.size} processes`;
       });
+      await report.check(`${what}: a process that was stopped for longer than its Leases last does nothing more`, () =>
+        checkPauses(holders, world.managers, sink.acts),
+      );
       await report.check(`${what}: shards of a killed process are taken over`, () =>
         checkTakeovers(holders, world.managers, longestTakeoverMs),
       );

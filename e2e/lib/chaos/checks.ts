@@ -78,7 +78,7 @@ export function checkEffects(world: World, recorder: Recorder, isEmpty: boolean)
       if (deleted > made || (isEmpty && deleted !== made && !recorder.slipped(owner)))
         wrong.push(`${name}: machine of ${owner} was made ${made} times and deleted ${deleted} times`);
       for (const [method, operation] of Object.entries(effectOperations)) {
-        const asked = recorder.attempts(owner, operation) + (operation === "Revert" ? repeatedReverts(owner) : 0);
+        const asked = recorder.wishes(owner, operation) + (operation === "Revert" ? repeatedReverts(owner) : 0);
         if (tally(method) > asked)
           wrong.push(`${name}: ${tally(method)} × ${method} for ${owner}, asked for ${asked} times`);
       }

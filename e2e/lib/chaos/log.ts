@@ -13,11 +13,11 @@ export interface Counted {
   readonly life: Life;
 }
 
-/** A reconcile that its process did not live to end. */
+/** A reconcile that its process did not live to end, or that came to nothing because it was stopped in its midst. */
 export interface CutReconcile {
   /** `Kind namespace/name`. */
   readonly object: string;
-  /** When it began and when its process was killed, milliseconds since the epoch. */
+  /** When it began and when its process was killed or stopped, milliseconds since the epoch. */
   readonly atMs: number;
   readonly endedAtMs: number;
 }
@@ -38,24 +38,40 @@ const ends = ["reconciled", "reconcile failed", "reconcile failed for good"];
 /** What a manager's log says of its results, and what it was at when it was killed. */
 export function readLog(life: Life): { readonly counted: readonly Counted[]; readonly cut: readonly CutReconcile[] } {
   const counted: Counted[] = [];
+  const cut: CutReconcile[] = [];
   const open = new Map<string, number>();
+  const { endedAtMs, pauses } = life;
   for (const text of readFileSync(life.logFile, "utf8").split("\n")) {
     const line = parse(text);
     if (line === undefined) continue;
     const object = `${line.kind} ${line.namespace}/${line.name}`;
     const atMs = Date.parse(line.time);
     if (line.msg === "reconciling") open.set(object, atMs);
-    else if (ends.includes(line.msg)) open.delete(object);
-    else if (line.msg === "An operation ended" && line.operation !== undefined && line.startedAtMs !== undefined) {
+    else if (ends.includes(line.msg)) {
+      const beganAtMs = open.get(object);
+      open.delete(object);
+      const pause = pauses.find(({ fromMs, toMs }) => (beganAtMs ?? toMs) <= fromMs && toMs <= atMs);
+      if (beganAtMs !== undefined && pause !== undefined && line.msg !== "reconciled")
+        cut.push({ object, atMs: beganAtMs, endedAtMs: pause.fromMs });
+    }
+    if (line.msg === "An operation ended" && line.operation !== undefined && line.startedAtMs !== undefined) {
       const { operation, startedAtMs } = line;
       const outcome = line.outcome === "success" ? "success" : "failure";
       counted.push({ object, operation, startedAtMs, outcome, atMs, life });
     }
   }
-  const { endedAtMs } = life;
-  const cut =
-    endedAtMs === undefined ? [] : [...open].map(([object, atMs]): CutReconcile => ({ object, atMs, endedAtMs }));
+  if (endedAtMs !== undefined) for (const [object, atMs] of open) cut.push({ object, atMs, endedAtMs });
   return { counted, cut };
+}
+
+/** When this process held a Lease for the first time from `fromMs` on, milliseconds since the epoch. */
+export function firstLeading(life: Life, fromMs: number): number | undefined {
+  const times = readFileSync(life.logFile, "utf8")
+    .split("\n")
+    .map(parse)
+    .filter((line) => line?.msg === "leading")
+    .map((line) => Date.parse(line?.time ?? ""));
+  return times.find((atMs) => atMs >= fromMs);
 }
 
 /** Undefined for what is no line of the log, and for the last one, when the process was killed while it wrote it. */

@@ -10,6 +10,8 @@ import { lifeAttribute } from "./spans.ts";
 
 /** One process between its start and its end, and the last that was read of its metrics. */
 export interface Life {
+  /** Its name in its spans. */
+  readonly name: string;
   readonly pid: number;
   readonly startedAtMs: number;
   readonly logFile: string;
@@ -21,6 +23,8 @@ export interface Life {
   readEndedAtMs: number | undefined;
   samples: readonly Sample[];
   endedAtMs: number | undefined;
+  /** When it was stopped and when it was let go on, milliseconds since the epoch. */
+  readonly pauses: { readonly fromMs: number; readonly toMs: number }[];
 }
 
 /** A process that is killed and started again, with the pages it left behind. */
@@ -38,6 +42,8 @@ export interface ManagedProcess extends AsyncDisposable {
    * Resolves when it has been started, not when it is ready. One after the other.
    */
   restart(options?: { readonly afterMs?: number; readonly env?: Readonly<Record<string, string>> }): Promise<void>;
+  /** Stops it (SIGSTOP) for so long, and until `over` resolves, and lets it go on. */
+  pause(forMs: number, over: () => Promise<unknown>): Promise<void>;
 }
 
 interface ManagedProcessOptions {
@@ -127,7 +133,8 @@ export function createManagedProcess(options: ManagedProcessOptions): ManagedPro
     start(env = {}) {
       must(child === undefined, `${name} runs already`);
       expected = false;
-      const logFile = join(options.logFolder, `${name.replaceAll(" ", "-")}-${lives.length}.log`);
+      const lifeName = `${name.replaceAll(" ", "-")}-${lives.length}`;
+      const logFile = join(options.logFolder, `${lifeName}.log`);
       const log = openSync(logFile, "a");
       // The first life compiles for all that follow.
       const preload = lives.length === 0 ? ["--import", keepCompiled] : [];
@@ -136,13 +143,14 @@ export function createManagedProcess(options: ManagedProcessOptions): ManagedPro
           ...process.env,
           ...options.env,
           ...env,
-          OTEL_RESOURCE_ATTRIBUTES: `${lifeAttribute}=${name.replaceAll(" ", "-")}-${lives.length}`,
+          OTEL_RESOURCE_ATTRIBUTES: `${lifeAttribute}=${lifeName}`,
         },
         stdio: ["ignore", log, log, "ipc"],
       });
       closeSync(log);
       child = started;
       const life: Life = {
+        name: lifeName,
         pid: started.pid ?? 0,
         startedAtMs: Date.now(),
         logFile,
@@ -151,6 +159,7 @@ export function createManagedProcess(options: ManagedProcessOptions): ManagedPro
         readEndedAtMs: undefined,
         samples: [],
         endedAtMs: undefined,
+        pauses: [],
       };
       lives.push(life);
       gone = new Promise((resolve) => {
@@ -178,6 +187,24 @@ export function createManagedProcess(options: ManagedProcessOptions): ManagedPro
       restarting = next.catch(() => undefined);
       // Its readiness is seen by whoever looks for it.
       void next.then(() => untilReady(60_000)).catch(() => undefined);
+      return next;
+    },
+    pause(forMs, over) {
+      const next = restarting.then(async () => {
+        await untilReady(60_000);
+        const { pauses } = current();
+        const stopped = child;
+        const fromMs = Date.now();
+        stopped?.kill("SIGSTOP");
+        try {
+          await new Promise((resolve) => setTimeout(resolve, forMs));
+          await over();
+        } finally {
+          pauses.push({ fromMs, toMs: Date.now() });
+          stopped?.kill("SIGCONT");
+        }
+      });
+      restarting = next.catch(() => undefined);
       return next;
     },
     async [Symbol.asyncDispose]() {

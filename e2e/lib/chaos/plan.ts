@@ -52,6 +52,8 @@ export type Action =
       readonly manager?: number;
       readonly hypervisors: Readonly<Partial<Record<HypervisorName, Knobs>>>;
     }
+  /** It stands still for longer than its Leases last, then goes on as if nothing had been. */
+  | { readonly type: "pause"; readonly manager: number; readonly forMs: number }
   | { readonly type: "restartApi" };
 
 export type Size = "small" | "medium";
@@ -70,6 +72,8 @@ export interface PlanOptions {
   readonly namespaces: readonly string[];
   /** Processes that are killed, APIs not counted. */
   readonly kills: number;
+  /** Managers that are paused; they must be more than one. */
+  readonly pauses: number;
   readonly restartsApi: boolean;
 }
 
@@ -87,7 +91,13 @@ export function planProgram(options: PlanOptions): Step[] {
   const draft = createDraft(random, options);
   const steps: Step[] = [];
   let kills = 0;
+  let pauses = 0;
   while (steps.length < options.steps) {
+    if (pauses < options.pauses && random.chance((options.pauses - pauses) / (options.steps - steps.length))) {
+      steps.push({ pauseMs: random.between(0, 60), action: draft.pause() });
+      pauses += 1;
+      continue;
+    }
     if (random.chance((options.kills - kills) / (options.steps - steps.length))) {
       const action = draft.fault();
       if (action.type === "kill") kills += victimsOf(action);
@@ -205,6 +215,10 @@ function createDraft(random: Random, options: PlanOptions) {
       return dropProvider();
     },
 
+    pause(): Action {
+      return { type: "pause", manager: random.between(0, options.managers - 1), forMs: random.between(13_000, 15_000) };
+    },
+
     fault(): Action {
       if (options.restartsApi && random.chance(0.05)) return { type: "restartApi" };
       const manager = random.between(0, options.managers - 1);
@@ -221,9 +235,10 @@ function createDraft(random: Random, options: PlanOptions) {
 /** A hypervisor that is well. */
 export const calm: Knobs = { MOCK_RPC_MS: "0-5", MOCK_TASK_MS: "10-80", MOCK_IP_MS: "0-50" };
 
-/** How a hypervisor is after its next start: well, failing, or slow. */
+/** How a hypervisor is after its next start: well, failing, or slow; and whether it knows what it was at. */
 function knobs(random: Random): Knobs {
-  const seed = { MOCK_SEED: String(random.between(1, 1_000_000)) };
+  const forgets = random.chance(0.4) ? { MOCK_FORGET_TASKS: "true" } : {};
+  const seed = { MOCK_SEED: String(random.between(1, 1_000_000)), ...forgets };
   const dice = random.next();
   if (dice < 0.4) return { ...calm, ...seed };
   if (dice < 0.8) {

@@ -51,6 +51,7 @@ const patienceMs = 20_000;
 export async function runProgram(world: World, steps: readonly Step[]): Promise<void> {
   const resources = resourcesOf(world);
   const background = new Set<Promise<unknown>>();
+  let pausing: Promise<unknown> = Promise.resolve();
   let failure: unknown;
   const later = (work: Promise<unknown>): void => {
     const kept = work.catch((error: unknown) => (failure ??= error)).finally(() => background.delete(kept));
@@ -59,7 +60,20 @@ export async function runProgram(world: World, steps: readonly Step[]): Promise<
   for (const { pauseMs, action } of steps) {
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     if (failure !== undefined) throw failure as Error;
-    if (action.type === "kill") {
+    if (action.type === "pause") {
+      await pausing;
+      await Promise.all(background);
+      const process = world.managers[action.manager];
+      must(process !== undefined, `there is no manager ${action.manager}`);
+      // Others are there to take over, and it comes back to its share before the next one goes.
+      await Promise.all(world.managers.map((one) => one.ready()));
+      await world.untilLeading(process, true);
+      const deposed = (): Promise<unknown> => world.untilLeading(process, false);
+      pausing = process.pause(action.forMs, deposed).then(() => world.untilLeading(process, true));
+      later(pausing);
+    } else if (action.type === "kill") {
+      // Who is stopped cannot take over from who is killed.
+      await pausing.catch(() => undefined);
       const { manager, hypervisors, afterMs } = action;
       const victims = Object.entries(hypervisors).map(([name, knobs]) => ({
         process: world.hypervisors[name as HypervisorName],
@@ -101,7 +115,7 @@ async function insistently(wish: () => Promise<unknown>): Promise<void> {
 async function act(
   world: World,
   resources: Resources,
-  action: Exclude<Action, { readonly type: "kill" | "restartApi" }>,
+  action: Exclude<Action, { readonly type: "kill" | "pause" | "restartApi" }>,
 ): Promise<unknown> {
   const { VirtualMachine: machines, VMSnapshot: snapshots, VMClone: clones, VMImage: images } = resources;
   const create = (of: ResourceClient<AnyObject>, metadata: Key, spec: object): Promise<unknown> =>

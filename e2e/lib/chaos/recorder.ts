@@ -25,8 +25,8 @@ export interface Blindness {
 /** Everything that the API told of operations, from the beginning. */
 export interface Recorder {
   readonly results: readonly KeptResult[];
-  /** Attempts that were begun, by `UID operation`. */
-  attempts(uid: string, operation: string): number;
+  /** Wishes that attempts were begun with or went on with: each may have its effect once. */
+  wishes(uid: string, operation: string): number;
   /** Attempts of the operation on the object that were under way at this time, milliseconds since the epoch. */
   underway(uid: string, operation: string, atMs: number): number;
   /** `Kind namespace/name`. */
@@ -51,6 +51,7 @@ export function startRecorder(world: Pick<World, "kube" | "apiBoot" | "etcdUrl">
   const { kube, apiBoot, etcdUrl } = world;
   const results: KeptResult[] = [];
   const attempts = new Map<string, Set<number>>();
+  const wishes = new Map<string, Set<string>>();
   const snapshots = new Map<string, Set<string>>();
   const objects = new Map<string, string>();
   const slipped = new Set<string>();
@@ -73,9 +74,10 @@ export function startRecorder(world: Pick<World, "kube" | "apiBoot" | "etcdUrl">
     if (after === undefined) return;
     const uid = after.metadata.uid ?? "";
     objects.set(uid, object);
-    for (const { operation, startedAtMs } of begunOn(kind, after)) {
+    for (const { operation, startedAtMs, wish } of begunOn(kind, after)) {
       const key = `${uid} ${operation}`;
       attempts.set(key, (attempts.get(key) ?? new Set()).add(startedAtMs));
+      wishes.set(key, (wishes.get(key) ?? new Set()).add(`${startedAtMs} ${wish}`));
     }
     const { owner } = journalOf(after);
     if (kind === "VMSnapshot" && owner !== undefined)
@@ -149,7 +151,7 @@ export function startRecorder(world: Pick<World, "kube" | "apiBoot" | "etcdUrl">
 
   return {
     results,
-    attempts: (uid, operation) => attempts.get(`${uid} ${operation}`)?.size ?? 0,
+    wishes: (uid, operation) => wishes.get(`${uid} ${operation}`)?.size ?? 0,
     underway(uid, operation, atMs) {
       const begun = [...(attempts.get(`${uid} ${operation}`) ?? [])].filter((startedAtMs) => startedAtMs <= atMs);
       const isOver = (startedAtMs: number): boolean =>

@@ -26,6 +26,8 @@ export interface Begun {
   readonly uid: string;
   readonly operation: string;
   readonly startedAtMs: number;
+  /** What it is about, where a new wish may take the place of another: its request is then sent again. */
+  readonly wish: string | undefined;
 }
 
 export const providerTypes: Readonly<Record<string, string>> = { a: "vsphere", b: "libvirt", c: "libvirt" };
@@ -33,6 +35,7 @@ export const providerTypes: Readonly<Record<string, string>> = { a: "vsphere", b
 interface Attempt {
   readonly operation?: string;
   readonly startedAtMs: number;
+  readonly digest?: string;
 }
 interface Failures {
   readonly count: number;
@@ -149,6 +152,6 @@ export function resultsBetween(kind: FollowedKind, before: KubeObject, after: Ku
 export function begunOn(kind: FollowedKind, object: KubeObject): Begun[] {
   const { uid = "" } = object.metadata;
   return [...tracksOf(kind, object).values()].flatMap(({ operation, attempt }) =>
-    attempt === undefined ? [] : [{ uid, operation, startedAtMs: attempt.startedAtMs }],
+    attempt === undefined ? [] : [{ uid, operation, startedAtMs: attempt.startedAtMs, wish: attempt.digest }],
   );
 }

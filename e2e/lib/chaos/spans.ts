@@ -13,10 +13,26 @@ export interface Reconcile {
   readonly end: bigint;
 }
 
-/** Receives spans (OTLP, JSON over HTTP) and keeps the reconciles. */
+/** A request that changes something, as the process that sent it told of it. */
+export interface Act {
+  readonly name: string;
+  readonly life: string;
+  /** When it was sent, nanoseconds since the epoch. */
+  readonly start: bigint;
+}
+
+/** A time in which a process was stopped, milliseconds since the epoch. */
+export interface Pause {
+  readonly life: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Receives spans (OTLP, JSON over HTTP) and keeps the reconciles and the acts. */
 export interface SpanSink extends AsyncDisposable {
   readonly url: string;
   readonly reconciles: readonly Reconcile[];
+  readonly acts: readonly Act[];
 }
 
 interface Attribute {
@@ -29,6 +45,7 @@ interface Payload {
     readonly scopeSpans: readonly {
       readonly spans: readonly {
         readonly name: string;
+        readonly kind: number;
         readonly attributes: readonly Attribute[];
         readonly startTimeUnixNano: string;
         readonly endTimeUnixNano: string;
@@ -40,8 +57,14 @@ interface Payload {
 /** Resource attribute that names the life of a process. */
 export const lifeAttribute = "almanac.life";
 
+const clientKind = 3;
+/** Writes of the followed objects, and RPCs that change a hypervisor. */
+const changing = /^(PATCH|POST|PUT|DELETE) .*\/infra\.virtrigaud\.io\/|(VM|Snapshot|PrepareImage)$/;
+const harmless = /(DescribeVM|DescribeVMs|ListVMs)$/;
+
 export async function startSpanSink(): Promise<SpanSink> {
   const reconciles: Reconcile[] = [];
+  const acts: Act[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -57,7 +80,10 @@ export async function startSpanSink(): Promise<SpanSink> {
     for (const { resource, scopeSpans } of resourceSpans) {
       const life = valueOf(resource.attributes, lifeAttribute);
       for (const span of scopeSpans.flatMap(({ spans }) => spans)) {
-        if (!span.name.startsWith("reconcile ")) continue;
+        const { name, kind } = span;
+        if (kind === clientKind && changing.test(name) && !harmless.test(name))
+          acts.push({ name, life, start: BigInt(span.startTimeUnixNano) });
+        if (!name.startsWith("reconcile ")) continue;
         const at = (key: string): string => valueOf(span.attributes, key);
         reconciles.push({
           object: `${at("k8s.object.kind")} ${at("k8s.namespace.name")}/${at("k8s.object.name")}`,
@@ -73,6 +99,7 @@ export async function startSpanSink(): Promise<SpanSink> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`,
     reconciles,
+    acts,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -84,10 +111,19 @@ function valueOf(attributes: readonly Attribute[], key: string): string {
   return attributes.find((attribute) => attribute.key === key)?.value.stringValue ?? "";
 }
 
-/** Pairs of reconciles of one object that two processes worked on at the same time. Pure. */
-export function overlaps(reconciles: readonly Reconcile[]): string[] {
+/**
+ * Pairs of reconciles of one object that two processes worked on at the same time. One in whose midst its process was stopped counts until
+ * then: what it does afterwards is for `actsOfDeposed` to find. Pure.
+ */
+export function overlaps(reconciles: readonly Reconcile[], pauses: readonly Pause[]): string[] {
   const found: string[] = [];
-  for (const [object, own] of Map.groupBy(reconciles, (reconcile) => reconcile.object)) {
+  const worked = reconciles.map((reconcile) => {
+    const pause = pauses.find(
+      ({ life, fromMs }) => life === reconcile.life && reconcile.start < nanos(fromMs) && reconcile.end > nanos(fromMs),
+    );
+    return pause === undefined ? reconcile : { ...reconcile, end: nanos(pause.fromMs) };
+  });
+  for (const [object, own] of Map.groupBy(worked, (reconcile) => reconcile.object)) {
     const sorted = own.toSorted((a, b) => (a.start < b.start ? -1 : 1));
     let last: Reconcile | undefined;
     for (const next of sorted) {
@@ -97,4 +133,17 @@ export function overlaps(reconciles: readonly Reconcile[]): string[] {
     }
   }
   return found;
+}
+
+/** Requests that a process sent after it was stopped and before it held a Lease again, `regainedAtMs` after each pause. Pure. */
+export function actsOfDeposed(acts: readonly Act[], pauses: readonly (Pause & { regainedAtMs: number })[]): string[] {
+  return pauses.flatMap(({ life, toMs, regainedAtMs }) =>
+    acts
+      .filter((act) => act.life === life && act.start >= nanos(toMs) && act.start < nanos(regainedAtMs))
+      .map(({ name, start }) => `${life} sent ${name} ${(start - nanos(toMs)) / 1_000n} µs after it was let go on`),
+  );
+}
+
+function nanos(ms: number): bigint {
+  return BigInt(Math.round(ms)) * 1_000_000n;
 }

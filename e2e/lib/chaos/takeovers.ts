@@ -2,7 +2,10 @@ import { hostname } from "node:os";
 import { leaseResource } from "@almanac/kube";
 import type { KubeClient, Lease } from "@almanac/kube";
 import { must } from "../report.ts";
+import { firstLeading } from "./log.ts";
 import type { ManagedProcess } from "./managed-process.ts";
+import { actsOfDeposed } from "./spans.ts";
+import type { Act, Pause } from "./spans.ts";
 
 /** Who held which shard from when on. */
 export interface Holders {
@@ -10,6 +13,11 @@ export interface Holders {
 }
 
 const pollMs = 200;
+
+/** What a manager calls itself in Leases. */
+export function identityOf(pid: number): string {
+  return `${hostname()}_${pid}`;
+}
 
 /** Follows the Leases of shards until `signal` aborts. */
 export function followHolders(kube: KubeClient, signal: AbortSignal): Holders {
@@ -40,7 +48,7 @@ export function checkTakeovers({ changes }: Holders, managers: readonly ManagedP
   let longestMs = 0;
   for (const { pid, endedAtMs } of managers.flatMap(({ lives }) => lives)) {
     if (endedAtMs === undefined) continue;
-    const identity = `${hostname()}_${pid}`;
+    const identity = identityOf(pid);
     for (const [lease, own] of Map.groupBy(changes, (change) => change.lease)) {
       const last = own.findLast(({ atMs }) => atMs <= endedAtMs + pollMs);
       if (last?.holder !== identity) continue;
@@ -56,4 +64,41 @@ export function checkTakeovers({ changes }: Holders, managers: readonly ManagedP
   must(takeovers > 0, "nobody who held a shard was killed");
   must(longestMs <= mostMs, `a takeover took ${longestMs} ms, at most ${mostMs} are allowed`);
   return `${takeovers} takeovers, the longest ${(longestMs / 1_000).toFixed(1)} s`;
+}
+
+export function pausesOf(managers: readonly ManagedProcess[]): Pause[] {
+  return managers
+    .flatMap(({ lives }) => lives)
+    .flatMap(({ name, pauses }) => pauses.map((pause) => ({ life: name, ...pause })));
+}
+
+/** Whoever was stopped for longer than its Leases lasts has lost them to others, and does nothing before it has one again. */
+export function checkPauses({ changes }: Holders, managers: readonly ManagedProcess[], acts: readonly Act[]): string {
+  const pauses = managers
+    .flatMap(({ lives }) => lives)
+    .flatMap((life) => life.pauses.map((pause) => ({ ...pause, pid: life.pid, life })));
+  const deposed = pauses.map(({ life, fromMs, toMs }) => ({
+    life: life.name,
+    fromMs,
+    toMs,
+    regainedAtMs: firstLeading(life, toMs) ?? Number.MAX_SAFE_INTEGER,
+  }));
+  const wrong = actsOfDeposed(acts, deposed);
+  must(wrong.length === 0, wrong.slice(0, 5).join("\n"));
+  let lost = 0;
+  for (const { pid, fromMs, toMs } of pauses) {
+    const identity = identityOf(pid);
+    for (const own of Map.groupBy(changes, ({ lease }) => lease).values()) {
+      const before = own.findLast(({ atMs }) => atMs <= fromMs + pollMs);
+      const next = own.find(({ atMs, holder }) => atMs > fromMs + pollMs && holder !== "" && holder !== identity);
+      if (before?.holder !== identity) continue;
+      must(
+        next !== undefined && next.atMs <= toMs + pollMs,
+        `${own[0]?.lease}: nobody took it over from ${identity}, which was stopped`,
+      );
+      lost += 1;
+    }
+  }
+  must(lost > 0, "nobody who held a shard was stopped");
+  return `${pauses.length} pauses, ${lost} shards taken over in them`;
 }

@@ -3,12 +3,12 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createAsyncCleanup } from "@almanac/core";
-import { createKubeClient, isKubeError, loadKubeConfig } from "@almanac/kube";
-import type { KubeClient, KubeObject } from "@almanac/kube";
+import { createKubeClient, isKubeError, leaseResource, loadKubeConfig } from "@almanac/kube";
+import type { KubeClient, KubeObject, Lease } from "@almanac/kube";
 import { customResourceDefinitions, group, version } from "@almanac/manager";
 import { createTestPki } from "@almanac/testkit";
 import { startKubernetes } from "../../peers/start-kubernetes.ts";
-import { eventually } from "../report.ts";
+import { eventually, must } from "../report.ts";
 import { readJournal } from "../journal.ts";
 import type { JournalEntry } from "../journal.ts";
 import { cli, createManagedProcess } from "./managed-process.ts";
@@ -17,6 +17,7 @@ import type { ApiProcessSettings, Boot } from "./api-process.ts";
 import { calm, providerNames } from "./plan.ts";
 import type { HypervisorName } from "./plan.ts";
 import { providerTypes } from "./results.ts";
+import { identityOf } from "./takeovers.ts";
 
 /** Line of a mock's journal with its time. */
 export interface JournalLine extends JournalEntry {
@@ -50,6 +51,8 @@ export interface World extends AsyncDisposable {
   readonly etcdUrl?: string;
   journal(name: HypervisorName): JournalLine[];
   machines(name: HypervisorName): KeptMachine[];
+  /** Resolves when this manager holds the Lease of a shard, or when others hold all that it had. */
+  untilLeading(manager: ManagedProcess, leading: boolean): Promise<void>;
   /** Creates the Provider of this name, as often as it takes until it is there. */
   ensureProvider(name: string): Promise<void>;
 }
@@ -160,12 +163,25 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     ...(api.etcdUrl === undefined ? {} : { etcdUrl: api.etcdUrl }),
     journal: (name: HypervisorName) => readJournal(stateDir(folder, name)) as JournalLine[],
     machines: (name: HypervisorName) => readMachines(join(stateDir(folder, name), "state.jsonl")),
+    untilLeading: (manager: ManagedProcess, leading: boolean) => untilLeading(kube, manager, leading),
     ensureProvider: (name: string) => ensureProvider(kube, name, ended.signal),
   };
   for (const name of providerNames) await world.ensureProvider(name);
   await Promise.all(all.map((process) => process.ready()));
   const rest = cleanup.move();
   return Object.assign(world, { [Symbol.asyncDispose]: () => rest[Symbol.asyncDispose]() });
+}
+
+async function untilLeading(kube: KubeClient, manager: ManagedProcess, leading: boolean): Promise<void> {
+  const leases = kube.resource<Lease>(leaseResource);
+  await eventually(async () => {
+    const { items } = await leases.list({ namespace });
+    const identity = identityOf(manager.lives.at(-1)?.pid ?? 0);
+    const isHeld = items.some(
+      ({ metadata, spec }) => metadata.name.includes("-shard-") && spec?.holderIdentity === identity,
+    );
+    must(isHeld === leading, `${identity} holds ${leading ? "no shard" : "shards"}`);
+  }, 60_000);
 }
 
 interface Certificates {
