@@ -340,6 +340,31 @@ describe("createController", () => {
     await eventually(() => count === 3);
   });
 
+  it("resyncs with low priority, after its period and a tenth more at most", async () => {
+    await create("a");
+    const log: string[] = [];
+    const controller = controllerWith({
+      resyncMs: 60_000,
+      random: () => 0.5,
+      reconcile: (_, { priority }) => {
+        log.push(`${priority} ${clock.monotonic() - startedAtMs}`);
+        return Promise.resolve(done());
+      },
+    });
+    const startedAtMs = clock.monotonic();
+    await run(controller);
+    await eventually(() => log.length === 1);
+    await create("b");
+    await eventually(() => log.length === 2);
+    log.length = 0;
+    for (let ms = 0; ms < 130_000; ms += 1_000) {
+      await clock.advance(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await eventually(() => log.length === 4);
+    expect(log).toEqual(["low 63000", "low 63000", "low 126000", "low 126000"]);
+  });
+
   it("reconciles owners of what it watches, also of what left them", async () => {
     const seen: string[] = [];
     const secrets = createInformer(

@@ -128,6 +128,9 @@ describe.concurrent("createCloneReconciler", () => {
     const failed = await untilPhase(world, "copy", "Failed");
     expect(condition(failed, "Ready")?.reason).toBe("TaskFailed");
     expect(condition(world.machine("copy-vm"), "Ready")?.reason).toBe("Cloning");
+    // Far longer than the next pause would be.
+    await wait(500);
+    expect((await world.samples("virtrigaud_vm_clone_total"))["false mock failure"]).toBe(3);
     rates.CloneVM.taskRate = 0;
     await world.resources.vmClones.patch(
       { namespace, name: "copy" },

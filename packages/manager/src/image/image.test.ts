@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { aroundEach, describe, expect, it } from "vitest";
 import type { VMImage } from "../api/vm-image.ts";
 import { condition, createWorld, effects, until, untilReady, withOwnWorlds, type World } from "../world.test.helper.ts";
@@ -71,6 +72,9 @@ describe.concurrent("createImageReconciler", () => {
     );
     await until("failed", () => imageOf(world, "broken")?.status?.phase === "Failed");
     expect(condition(imageOf(world, "broken"), "Ready")?.message).toContain("injected failure of PrepareImage");
+    // Longer than the pause of two seconds before a third attempt.
+    await wait(2_500);
+    expect(await world.samples("virtrigaud_vm_image_prepare_total")).toEqual({ "mock failure": 2 });
     rates.PrepareImage.taskRate = 0;
     await world.resources.vmImages.patch(
       { namespace, name: "broken" },
