@@ -65,11 +65,10 @@ export async function runProgram(world: World, steps: readonly Step[]): Promise<
       await Promise.all(background);
       const process = world.managers[action.manager];
       must(process !== undefined, `there is no manager ${action.manager}`);
-      // Others are there to take over, and it comes back to its share before the next one goes.
+      // Others are there to take over, and all have their share again before the next one goes.
       await Promise.all(world.managers.map((one) => one.ready()));
-      await world.untilLeading(process, true);
-      const deposed = (): Promise<unknown> => world.untilLeading(process, false);
-      pausing = process.pause(action.forMs, deposed).then(() => world.untilLeading(process, true));
+      await world.untilShared();
+      pausing = process.pause(action.forMs, () => world.untilShared(process)).then(() => world.untilShared());
       later(pausing);
     } else if (action.type === "kill") {
       // Who is stopped cannot take over from who is killed.
@@ -209,7 +208,8 @@ export async function settle(world: World): Promise<Record<FollowedKind, AnyObje
   return eventually(
     async () => {
       const all = await listAll(resources);
-      await giveUp(world, resources, all);
+      const givenUp = await giveUp(world, resources, all);
+      must(givenUp === 0, `${givenUp} wishes were given up just now`);
       const waiting = Object.entries(all).flatMap(([kind, objects]) =>
         objects.filter((object) => !isSettled(kind as FollowedKind, object)).map((object) => describe(kind, object)),
       );
@@ -221,8 +221,9 @@ export async function settle(world: World): Promise<Record<FollowedKind, AnyObje
   );
 }
 
-/** What refers to something that is gone, as a user would clean it up. */
-async function giveUp(world: World, resources: Resources, all: Record<FollowedKind, AnyObject[]>): Promise<void> {
+/** What refers to something that is gone, as a user would clean it up. Resolves with how much that was. */
+async function giveUp(world: World, resources: Resources, all: Record<FollowedKind, AnyObject[]>): Promise<number> {
+  let givenUp = 0;
   const { items } = await providersOf(world).list();
   const dropped = new Set(
     items.filter((item) => item.metadata.deletionTimestamp !== undefined).map(({ metadata }) => metadata.name),
@@ -230,8 +231,10 @@ async function giveUp(world: World, resources: Resources, all: Record<FollowedKi
   const names = new Set(all.VirtualMachine.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`));
   const isThere = (object: AnyObject, name: string | undefined): boolean =>
     names.has(`${object.metadata.namespace}/${name}`);
-  const remove = (kind: FollowedKind, { metadata }: AnyObject): Promise<unknown> =>
-    resources[kind].delete(metadata, { ignoreNotFound: true });
+  const remove = (kind: FollowedKind, { metadata }: AnyObject): Promise<unknown> => {
+    givenUp += 1;
+    return resources[kind].delete(metadata, { ignoreNotFound: true });
+  };
   for (const snapshot of all.VMSnapshot) {
     if (!isThere(snapshot, snapshot.spec.vmRef?.name) && !isGoing(snapshot)) await remove("VMSnapshot", snapshot);
   }
@@ -239,14 +242,16 @@ async function giveUp(world: World, resources: Resources, all: Record<FollowedKi
     const isHopeless = !isThere(clone, clone.spec.source?.vmRef?.name) || clone.status?.phase === "Failed";
     if (isHopeless && !isGoing(clone)) await remove("VMClone", clone);
   }
-  for (const { metadata, spec } of all.VirtualMachine) {
-    if (dropped.has(spec.providerRef?.name ?? ""))
-      await resources.VirtualMachine.delete(metadata, { ignoreNotFound: true });
+  for (const machine of all.VirtualMachine) {
+    const { metadata, spec } = machine;
+    if (dropped.has(spec.providerRef?.name ?? "")) await remove("VirtualMachine", machine);
     if (spec.snapshot === undefined) continue;
+    givenUp += 1;
     await resources.VirtualMachine.patch(metadata, { spec: { snapshot: null } }, { type: "merge" }).catch(
       () => undefined,
     );
   }
+  return givenUp;
 }
 
 function isGoing({ metadata }: AnyObject): boolean {

@@ -51,8 +51,8 @@ export interface World extends AsyncDisposable {
   readonly etcdUrl?: string;
   journal(name: HypervisorName): JournalLine[];
   machines(name: HypervisorName): KeptMachine[];
-  /** Resolves when this manager holds the Lease of a shard, or when others hold all that it had. */
-  untilLeading(manager: ManagedProcess, leading: boolean): Promise<void>;
+  /** Resolves when every manager holds its share of the shards, or when all but this one hold them all. */
+  untilShared(but?: ManagedProcess): Promise<void>;
   /** Creates the Provider of this name, as often as it takes until it is there. */
   ensureProvider(name: string): Promise<void>;
 }
@@ -163,7 +163,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     ...(api.etcdUrl === undefined ? {} : { etcdUrl: api.etcdUrl }),
     journal: (name: HypervisorName) => readJournal(stateDir(folder, name)) as JournalLine[],
     machines: (name: HypervisorName) => readMachines(join(stateDir(folder, name), "state.jsonl")),
-    untilLeading: (manager: ManagedProcess, leading: boolean) => untilLeading(kube, manager, leading),
+    untilShared: (but?: ManagedProcess) => untilShared(kube, managers, but),
     ensureProvider: (name: string) => ensureProvider(kube, name, ended.signal),
   };
   for (const name of providerNames) await world.ensureProvider(name);
@@ -172,15 +172,23 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   return Object.assign(world, { [Symbol.asyncDispose]: () => rest[Symbol.asyncDispose]() });
 }
 
-async function untilLeading(kube: KubeClient, manager: ManagedProcess, leading: boolean): Promise<void> {
+async function untilShared(
+  kube: KubeClient,
+  managers: readonly ManagedProcess[],
+  but: ManagedProcess | undefined,
+): Promise<void> {
   const leases = kube.resource<Lease>(leaseResource);
+  const sharing = managers.filter((manager) => manager !== but).map(({ lives }) => identityOf(lives.at(-1)?.pid ?? 0));
   await eventually(async () => {
     const { items } = await leases.list({ namespace });
-    const identity = identityOf(manager.lives.at(-1)?.pid ?? 0);
-    const isHeld = items.some(
-      ({ metadata, spec }) => metadata.name.includes("-shard-") && spec?.holderIdentity === identity,
-    );
-    must(isHeld === leading, `${identity} holds ${leading ? "no shard" : "shards"}`);
+    const holders = items
+      .filter(({ metadata }) => /-shard-\d+$/.test(metadata.name))
+      .map(({ spec }) => spec?.holderIdentity ?? "");
+    const least = Math.floor(holders.length / sharing.length);
+    const isShared =
+      holders.every((holder) => sharing.includes(holder)) &&
+      sharing.every((identity) => holders.filter((holder) => holder === identity).length >= least);
+    must(isShared, `the shards are held by ${holders.join(" ")}`);
   }, 60_000);
 }
 
