@@ -9,7 +9,9 @@ import type { ManagerContext } from "../context.ts";
 import { ManagerError, classify, wasNeverSent } from "../error.ts";
 import type { Classified } from "../error.ts";
 import { Throttled } from "../provider/pool.ts";
-import { countOf, nextFailure, retryIn } from "./pace.ts";
+import { each, onlyTrue, text, time, whole } from "./decode.ts";
+import type { Decoder } from "./decode.ts";
+import { countOf, decodeFailures, nextFailure, retryIn } from "./pace.ts";
 import type { Failures } from "./pace.ts";
 import type { Session } from "./session.ts";
 import { beginOperationTrace, endOperationTrace, operationContext, traceNote } from "./trace.ts";
@@ -30,6 +32,16 @@ export interface Slot<A extends object> {
   readonly failures?: Failures;
   /** A request went unanswered: it may have had its effect. */
   readonly uncertain?: true;
+}
+
+/** Reads a slot of a journal; `about` reads what its attempts are about. */
+export function slotOf<A extends object>(about: Decoder<A>): Decoder<Slot<A>> {
+  const attempt = whole<Attempt<A>>({ startedAtMs: time, task: text, about }, ["task"]);
+  const fields = each<Slot<A>>({ attempt, failures: decodeFailures, uncertain: onlyTrue });
+  return (value) => {
+    const slot = fields(value);
+    return Object.keys(slot).length === 0 ? undefined : slot;
+  };
 }
 
 /** An attempt that ended badly in this reconcile. */
@@ -227,9 +239,8 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
     get retryInMs() {
       const { failures } = options.slot();
       const count = countOf(failures, generation);
-      if (failures === undefined || count === 0) return 0;
       if (count > (options.retries ?? Number.POSITIVE_INFINITY)) return undefined;
-      return retryIn(failures, clock.now(), options.retryDelayMs?.(count));
+      return retryIn(failures, { nowMs: clock.now(), generation }, options.retryDelayMs?.(count));
     },
     async begin(about) {
       options.ready();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { nextFailure, pollDelay } from "./pace.ts";
+import { nextFailure, pollDelay, retryIn } from "./pace.ts";
 
 const now = 1_000_000;
 
@@ -23,5 +23,26 @@ describe("nextFailure", () => {
       retryAtMs: now + 1_050,
       generation: 2,
     });
+  });
+});
+
+describe("retryIn", () => {
+  const failed = (inMs: number, generation = 1) => ({ count: 1, retryAtMs: now + inMs, generation });
+
+  it.each([
+    [failed(5_000), 5_000],
+    [failed(-1), 0],
+    [failed(5_000, 2), 0],
+    [undefined, 0],
+    [failed(330_000), 330_000],
+    // Nothing here ever waits that long.
+    [failed(330_002), 0],
+    [failed(9e12), 0],
+  ])("of %j is %j", (failures, inMs) => {
+    expect(retryIn(failures, { nowMs: now, generation: 1 })).toBe(inMs);
+  });
+
+  it("believes a longer pause where one was asked for", () => {
+    expect(retryIn(failed(3_600_000), { nowMs: now, generation: 1 }, 3_600_000)).toBe(3_600_000);
   });
 });

@@ -1,3 +1,5 @@
+import { count as countField, time, whole } from "./decode.ts";
+
 /** Attempts that ended badly, and when the next may begin. */
 export interface Failures {
   readonly count: number;
@@ -5,6 +7,8 @@ export interface Failures {
   /** A changed specification may be tried at once. */
   readonly generation: number;
 }
+
+export const decodeFailures = whole<Failures>({ count: countField, retryAtMs: time, generation: countField });
 
 const shortestPollMs = 200;
 const longestPollMs = 5_000;
@@ -28,16 +32,22 @@ export function nextFailure(
   return { count, retryAtMs: Math.ceil(now.nowMs + delayMs), generation: now.generation };
 }
 
-/**
- * Milliseconds until the next attempt; 0: now. A time further away than any pause is, `longestMs`, was noted by a clock that has been set
- * back since: nobody waits for it.
- */
-export function retryIn({ retryAtMs }: Failures, nowMs: number, longestMs = longestRetryMs * 1.1): number {
-  const inMs = retryAtMs - nowMs;
-  return inMs > longestMs + 1 ? 0 : Math.max(0, inMs);
-}
-
 /** Failed attempts at this very specification. */
 export function countOf(failures: Failures | undefined, generation: number): number {
   return failures?.generation === generation ? failures.count : 0;
+}
+
+/**
+ * Milliseconds until the next attempt at this very specification; 0: now. A time further away than any pause is, `longestMs`, was noted by a
+ * clock that has been set back since, or by somebody else: nobody waits for it.
+ */
+export function retryIn(
+  failures: Failures | undefined,
+  now: { readonly nowMs: number; readonly generation: number },
+  longestMs: number = longestRetryMs * 1.1,
+): number {
+  if (failures === undefined || countOf(failures, now.generation) === 0) return 0;
+  const inMs = Math.max(0, failures.retryAtMs - now.nowMs);
+  // Times are rounded up.
+  return inMs > Math.round(longestMs) + 1 ? 0 : inMs;
 }

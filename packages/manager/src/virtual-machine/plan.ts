@@ -133,9 +133,7 @@ function when(view: View, operation: Mutation, step: Step): Step {
 }
 
 function retryIn(view: View, operation: Mutation): number {
-  const failures = view.journal.failures?.[operation];
-  if (failures === undefined || failures.generation !== view.generation) return 0;
-  return pauseOf(failures, view.nowMs);
+  return pauseOf(view.journal.failures?.[operation], view);
 }
 
 /** The journal after a look at the machine, and the power-on whose first address it showed. Pure. */
