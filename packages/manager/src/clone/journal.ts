@@ -1,8 +1,11 @@
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { VMClone } from "../api/vm-clone.ts";
 import type { Informers } from "../context.ts";
+import { isBorneOut } from "../operation/binding.ts";
+import { each, flag, key, onlyTrue, text, time, whole } from "../operation/decode.ts";
+import { slotOf } from "../operation/lane.ts";
 import type { Slot } from "../operation/lane.ts";
-import { journalText, readJournalText } from "../operation/session.ts";
+import { journalAnnotation, readKept, refusalOf } from "../operation/session.ts";
 import type { SessionKind } from "../operation/session.ts";
 import { referenceKey } from "../resources.ts";
 
@@ -39,20 +42,70 @@ export interface CloneJournal {
   readonly done?: true;
 }
 
+const decodeAbout = whole<About>({ id: text, linked: flag }, ["id"]);
+const decodeJournal = each<CloneJournal>({
+  target: text,
+  targetKey: key,
+  machine: text,
+  provider: key,
+  shapes: whole<NonNullable<CloneJournal["shapes"]>>({ source: text, target: text }),
+  startedAtMs: time,
+  clone: slotOf(decodeAbout),
+  made: decodeAbout,
+  handedOver: onlyTrue,
+  done: onlyTrue,
+});
+
+/**
+ * The journal on an object, as far as its status bears it out. Field by field, what cannot be read counts as missing.
+ *
+ * - Which machine was made, the status says. One that only the journal names is asked for again: the same request finds it.
+ * - A journal that was written for another object counts as none; one that does not say for which, when it names what the status names.
+ */
 export function readCloneJournal(clone: VMClone): CloneJournal {
-  return readJournalText(clone) ?? {};
+  const kept = readKept(clone);
+  if (kept === undefined) return {};
+  const { made, clone: slot, ...journal } = decodeJournal(kept.fields);
+  const known = clone.status?.targetVMID;
+  const attempt = slot?.attempt;
+  const isUnborne = [made?.id, attempt?.about.id].some((id) => id !== undefined && id !== known);
+  if (!isUnborne)
+    return { ...journal, ...(made === undefined ? {} : { made }), ...(slot === undefined ? {} : { clone: slot }) };
+  if (!kept.isBound) return {};
+  const { handedOver: _handed, done: _done, ...unmade } = journal;
+  if (made !== undefined || attempt === undefined) return { ...unmade, clone: { uncertain: true } };
+  const { startedAtMs, about } = attempt;
+  return { ...journal, clone: { ...slot, attempt: { startedAtMs, about: { linked: about.linked } } } };
 }
 
-export const cloneJournal: SessionKind<VMClone, CloneJournal> = {
-  finalizer: "vmclone.infra.virtrigaud.io/finalizer",
-  readJournal: readCloneJournal,
-  writeJournal: journalText,
-  attemptMark({ clone }) {
-    const startedAtMs = clone?.attempt?.startedAtMs;
-    return startedAtMs === undefined ? undefined : String(startedAtMs);
-  },
-  holdsObject: ({ startedAtMs, handedOver }) => startedAtMs !== undefined && handedOver !== true,
-};
+/** The journal of an object; without an attempt on a machine that is not that of its source. */
+function ownCloneJournal(clone: VMClone, informers: Pick<Informers, "virtualMachines">): CloneJournal {
+  const journal = readCloneJournal(clone);
+  const { machine, provider, clone: _slot, ...rest } = journal;
+  if (machine === undefined && provider === undefined) return { ...rest };
+  const { metadata, spec, status } = clone;
+  const of = { namespace: metadata.namespace, of: spec.source.vmRef?.name, conditions: status?.conditions };
+  return isBorneOut({ machine: machine ?? "", provider: provider ?? "" }, of, informers) ? journal : rest;
+}
+
+export const cloneFinalizer = "vmclone.infra.virtrigaud.io/finalizer";
+
+export function cloneJournal(informers: Pick<Informers, "virtualMachines">): SessionKind<VMClone, CloneJournal> {
+  return {
+    finalizer: cloneFinalizer,
+    readJournal: (clone) => ownCloneJournal(clone, informers),
+    refusal(clone) {
+      const { machine } = decodeJournal(readKept(clone)?.fields);
+      if (machine === undefined || machine === ownCloneJournal(clone, informers).machine) return refusalOf(clone);
+      return `machine ${machine}, which the annotation ${journalAnnotation} names, is left alone: it is not that of the source`;
+    },
+    attemptMark({ clone }) {
+      const startedAtMs = clone?.attempt?.startedAtMs;
+      return startedAtMs === undefined ? undefined : String(startedAtMs);
+    },
+    holdsObject: ({ startedAtMs, handedOver }) => startedAtMs !== undefined && handedOver !== true,
+  };
+}
 
 /** The annotation's value for the VirtualMachine of `clone`. */
 export function cloneMark({ metadata }: VMClone): string {

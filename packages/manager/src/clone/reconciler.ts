@@ -20,13 +20,12 @@ import { createSession, forceDeleteAnnotation } from "../operation/session.ts";
 import { referenceKey } from "../resources.ts";
 import { creationOf } from "../virtual-machine/creation.ts";
 import { desiredMachine } from "../virtual-machine/desired.ts";
-import { machineProvider, readJournal } from "../virtual-machine/journal.ts";
+import { machineProvider } from "../virtual-machine/journal.ts";
 import type { Journal } from "../virtual-machine/journal.ts";
-import { requireOwnId } from "../virtual-machine/references.ts";
-import { findReferences } from "../virtual-machine/references.ts";
+import { findReferences, ownJournal, requireOwnId } from "../virtual-machine/references.ts";
 import { requireUserTags } from "../virtual-machine/tags.ts";
 import { readCustomization } from "./customization.ts";
-import { cloneJournal, readCloneJournal, targetKeyOf } from "./journal.ts";
+import { cloneFinalizer, cloneJournal, readCloneJournal, targetKeyOf } from "./journal.ts";
 import type { About, CloneJournal } from "./journal.ts";
 import { cloneStatus } from "./status.ts";
 import { createTarget } from "./target.ts";
@@ -49,7 +48,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
   const { signal } = context;
   const call = { signal, lend: context.lend, wake: context.wake, ticket: metadata.uid };
   const deleting = metadata.deletionTimestamp !== undefined;
-  const session = createSession(manager, resources.vmClones, cloneJournal, clone, context);
+  const session = createSession(manager, resources.vmClones, cloneJournal(informers), clone, context);
   const target = createTarget(manager, clone, () => session.journal.target, context);
   let customization: CustomizeJson = {};
   let type: Peer["type"] | undefined;
@@ -177,7 +176,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     await readSecrets();
     type = providerType;
     keep({
-      machine: readJournal(source).id ?? "",
+      machine: ownJournal(source, informers).id ?? "",
       provider: providerKey,
       targetKey: targetKeyOf(clone),
       startedAtMs: session.journal.startedAtMs ?? clock.now(),
@@ -213,7 +212,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
   /** A copy has the shape that its source has, which need not be the one that is wished for either. */
   function noteShapes(source: VirtualMachine, vm: VirtualMachine): void {
     const { shapes: _before, ...journal } = session.journal;
-    const { applied } = readJournal(source);
+    const { applied } = ownJournal(source, informers);
     const isInStep = applied !== undefined && applied === wishedShape(source);
     const wished = wishedShape(vm);
     session.journal = {
@@ -235,7 +234,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
   function shapeMade(): string | undefined {
     const { shapes } = session.journal;
     const source = informers.virtualMachines.get(metadata.namespace, spec.source.vmRef?.name ?? "");
-    const now = source === undefined ? undefined : readJournal(source);
+    const now = source === undefined ? undefined : ownJournal(source, informers);
     if (spec.target.disks !== undefined || spec.target.networks !== undefined) return otherShape;
     // Of a source that another manager made nobody knows the shape.
     if (now !== undefined && now.applied === undefined) return undefined;
@@ -249,7 +248,7 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     const key = `${metadata.namespace}/${name}`;
     const vm = informers.virtualMachines.get(metadata.namespace, name);
     if (vm === undefined) throw new ManagerError("dependency_not_found", `VirtualMachine ${key} does not exist`);
-    const { id, attempt } = readJournal(vm);
+    const { id, attempt } = ownJournal(vm, informers);
     if (vm.metadata.deletionTimestamp !== undefined) {
       throw new NotYet("SourceDeleting", `VirtualMachine ${key} is being deleted`);
     }
@@ -281,9 +280,16 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
     );
   }
 
+  async function commitMade(): Promise<void> {
+    const { id } = session.journal.made ?? {};
+    // First, since a journal is believed only where the status bears it out.
+    if (id !== undefined) await session.writeStatus({ ...session.object.status, targetVMID: id });
+    await session.commit();
+  }
+
   /** The machine is made: its object gets it, and powers it on. */
   async function finish(): Promise<Result> {
-    await session.commit();
+    await commitMade();
     if (session.journal.handedOver !== true) {
       if (!(await target.handOver(handover()))) return targetGone();
       keep({ handedOver: true });
@@ -343,13 +349,13 @@ function cloneWork(manager: ManagerContext, clone: VMClone, context: ReconcileCo
 
   /** The object goes. What is not finished goes with it. */
   async function remove(): Promise<Result> {
-    if (metadata.finalizers?.includes(cloneJournal.finalizer) !== true) return done();
+    if (metadata.finalizers?.includes(cloneFinalizer) !== true) return done();
     const isForced = metadata.annotations?.[forceDeleteAnnotation] === "true";
     if (!isForced && session.journal.clone?.attempt !== undefined) {
       if (session.journal.clone.attempt.task === undefined) await readSecrets();
       const progress = await lane.advance();
       if (progress === "running") return follow(progress);
-      await session.commit();
+      await commitMade();
     }
     if (session.journal.startedAtMs !== undefined && session.journal.target === undefined) {
       const vm = await target.seek();

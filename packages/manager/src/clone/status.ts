@@ -2,6 +2,7 @@ import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { VMClone } from "../api/vm-clone.ts";
 import { timestamp } from "../conditions.ts";
 import type { ConditionInput } from "../conditions.ts";
+import { withBinding } from "../operation/binding.ts";
 import { readyConditions, standingProblem } from "../operation/frame.ts";
 import type { Problem } from "../operation/frame.ts";
 import { countOf } from "../operation/pace.ts";
@@ -33,7 +34,11 @@ export function cloneStatus(input: StatusInput): Status {
     phase,
     message: ready.message,
     observedGeneration: generation,
-    conditions: readyConditions(clone.status?.conditions, ready, ignoredCloneFields(clone), { generation, nowMs }),
+    conditions: withBinding(
+      readyConditions(clone.status?.conditions, ready, ignoredCloneFields(clone), { generation, nowMs }),
+      journal,
+      { generation, nowMs },
+    ),
   };
   if (slot?.attempt?.task !== undefined) status.taskRef = slot.attempt.task;
   if (journal.startedAtMs !== undefined) {

@@ -5,10 +5,12 @@ import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { VMClone } from "../api/vm-clone.ts";
 import type { ManagerContext } from "../context.ts";
 import { ManagerError } from "../error.ts";
-import { journalAnnotation } from "../operation/session.ts";
+import { journalAnnotation, journalText } from "../operation/session.ts";
 import { fieldManager } from "../provider/workload.ts";
-import { finalizer, machineProvider, writeJournal } from "../virtual-machine/journal.ts";
+import { statusPatch } from "../status-patch.ts";
+import { finalizer, machineProvider } from "../virtual-machine/journal.ts";
 import type { Journal } from "../virtual-machine/journal.ts";
+import { withMachine } from "../virtual-machine/status.ts";
 import { cloneAnnotation, cloneMark, targetKeyOf } from "./journal.ts";
 
 const patchTries = 5;
@@ -27,7 +29,7 @@ export interface Target {
   ensure(source: VirtualMachine): Promise<VirtualMachine>;
   /** Gives the object to its own reconciler, with what is known of its machine. False when it is gone. */
   handOver(journal: Journal): Promise<boolean>;
-  /** Begins the deletion of the object. */
+  /** Begins the deletion of the object, unless it was handed over. */
   remove(): Promise<void>;
 }
 
@@ -76,6 +78,15 @@ export function createTarget(
     return written;
   }
 
+  async function withStatus(vm: VirtualMachine, id: string, provider: string): Promise<VirtualMachine> {
+    const patch = statusPatch(vm.status, withMachine(vm.status, id, provider));
+    if (patch === undefined) return vm;
+    const body = { metadata: { resourceVersion: vm.metadata.resourceVersion }, status: patch };
+    const written = await resource.patch(key, body, { type: "merge", subresource: "status", fieldManager, signal });
+    informer.observe(written);
+    return written;
+  }
+
   return {
     find() {
       const vm = informer.get(key.namespace, key.name);
@@ -113,15 +124,18 @@ export function createTarget(
       }
     },
     async handOver(journal) {
+      const { id, provider } = journal;
       let vm = this.find() ?? (await live());
       for (let tries = 1; vm !== undefined; tries++) {
         if (vm.metadata.uid !== uid() || vm.metadata.annotations?.[cloneAnnotation] !== mark) {
           return vm.metadata.uid === uid();
         }
-        const annotations = { [cloneAnnotation]: null, [journalAnnotation]: writeJournal(journal) };
-        const body = { metadata: { resourceVersion: vm.metadata.resourceVersion, annotations } };
         context.assertCurrent();
         try {
+          // First, since a journal is believed only where the status bears it out.
+          if (id !== undefined && provider !== undefined) vm = await withStatus(vm, id, provider);
+          const annotations = { [cloneAnnotation]: null, [journalAnnotation]: journalText(vm.metadata.uid, journal) };
+          const body = { metadata: { resourceVersion: vm.metadata.resourceVersion, annotations } };
           informer.observe(await resource.patch(key, body, { type: "merge", fieldManager, signal }));
           return true;
         } catch (error) {
@@ -133,6 +147,8 @@ export function createTarget(
       return false;
     },
     async remove() {
+      // Whoever writes the clone's annotations may name any object.
+      if ((await live())?.metadata.annotations?.[cloneAnnotation] !== mark) return;
       const preconditions = { uid: uid() ?? "" };
       context.assertCurrent();
       try {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { count, each, mapOf, oneOf, text, time, whole } from "./decode.ts";
+import { count, each, key, mapOf, oneOf, text, texts, time, whole } from "./decode.ts";
 
 interface Point {
   readonly at: number;
@@ -32,6 +32,21 @@ describe("each", () => {
     [[1], {}],
   ])("reads of %j what can be read", (value, found) => {
     expect(each<Point>({ at: time, name: text })(value)).toEqual(found);
+  });
+});
+
+describe("texts", () => {
+  it.each([{}, { tags: "x", image: "" }])("reads %j", (value) => expect(texts(value)).toEqual(value));
+
+  it.each([null, "x", ["x"], { tags: "x", image: 7 }])("reads nothing of %j", (value) => {
+    expect(texts(value)).toBeUndefined();
+  });
+});
+
+describe("key", () => {
+  it.each(["lab", "/lab", "default/", "a/b/c", "", 7])("reads nothing of %j", (value) => {
+    expect(key(value)).toBeUndefined();
+    expect(key("default/lab")).toBe("default/lab");
   });
 });
 

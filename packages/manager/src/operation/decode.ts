@@ -6,6 +6,10 @@ export const text: Decoder<string> = (value) => (typeof value === "string" && va
 
 export const anyText: Decoder<string> = (value) => (typeof value === "string" ? value : undefined);
 
+/** `namespace/name` of an object. */
+export const key: Decoder<string> = (value) =>
+  typeof value === "string" && /^[^/]+\/[^/]+$/.test(value) ? value : undefined;
+
 export const flag: Decoder<boolean> = (value) => (typeof value === "boolean" ? value : undefined);
 
 export const onlyTrue: Decoder<true> = (value) => (value === true ? true : undefined);
@@ -73,6 +77,13 @@ export function mapOf<K extends string, V>(
     return entries.length === 0 ? undefined : (Object.fromEntries(entries) as Record<K, V>);
   };
 }
+
+/** A map of texts, read as a whole; it may be empty. */
+export const texts: Decoder<Readonly<Record<string, string>>> = (value) => {
+  if (!isRecord(value)) return undefined;
+  const entries = Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === "string");
+  return entries.length === Object.keys(value).length ? Object.fromEntries(entries) : undefined;
+};
 
 function keysOf<T extends object>(fields: Fields<T>): (keyof T)[] {
   return Object.keys(fields) as (keyof T)[];

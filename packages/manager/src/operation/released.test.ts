@@ -3,7 +3,7 @@ import { systemClock, silentLogger } from "@almanac/core";
 import { createNoopTelemetry } from "@almanac/telemetry";
 import { afterEach, describe, expect, it } from "vitest";
 import type { VMSnapshot } from "../api/vm-snapshot.ts";
-import { snapshotJournal } from "../snapshot/journal.ts";
+import { finalizer, snapshotJournal } from "../snapshot/journal.ts";
 import { closeWorlds, createWorld } from "../world.test.helper.ts";
 import { createFramedReconciler } from "./frame.ts";
 import { createReleased } from "./released.ts";
@@ -16,12 +16,17 @@ describe("an object that was released", () => {
     const { resources } = await createWorld();
     const key = { namespace: "default", name: "it" };
     await resources.vmSnapshots.create({
-      metadata: { ...key, finalizers: [snapshotJournal.finalizer] },
+      metadata: { ...key, finalizers: [finalizer] },
       spec: { vmRef: { name: "web" } },
     } as never);
     await resources.vmSnapshots.delete(key);
     const cached = await resources.vmSnapshots.get(key);
-    const manager = { telemetry: createNoopTelemetry(), clock: systemClock, released: createReleased() };
+    const manager = {
+      telemetry: createNoopTelemetry(),
+      clock: systemClock,
+      released: createReleased(),
+      events: { record() {} },
+    };
     const context = {
       signal: new AbortController().signal,
       logger: silentLogger,
@@ -36,7 +41,8 @@ describe("an object that was released", () => {
       (object) => ({
         object,
         async run() {
-          const session = createSession(manager, resources.vmSnapshots, snapshotJournal, object, context as never);
+          const kind = snapshotJournal({ virtualMachines: {} } as never);
+          const session = createSession(manager as never, resources.vmSnapshots, kind, object, context as never);
           session.afterCommit(() => (counted += 1));
           await session.commit({ release: true });
           return done();

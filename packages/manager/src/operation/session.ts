@@ -29,10 +29,10 @@ interface Journalled extends KubeObject {
 /** How a kind keeps its journal on its objects. */
 export interface SessionKind<T, J> {
   readonly finalizer: string;
-  /** What cannot be read counts as none. */
+  /** What is to be believed of it. What cannot be read counts as none. */
   readJournal(object: T): J;
-  /** The annotation's value; null when there is nothing to remember. */
-  writeJournal(journal: J): string | null;
+  /** Why not all that the journal says is believed, for people; undefined when it is, or when there is none. */
+  refusal(object: T): string | undefined;
   /** Tells attempts apart; undefined while none is under way. */
   attemptMark(journal: J): string | undefined;
   /** The object must not go as it is now. Default: always. */
@@ -58,8 +58,8 @@ export interface Session<T extends { status?: object }, J> {
 const commitTries = 4;
 const unansweredPauseMs = 50;
 
-export function createSession<T extends Journalled, J>(
-  manager: Pick<ManagerContext, "telemetry" | "clock" | "released">,
+export function createSession<T extends Journalled, J extends object>(
+  manager: Pick<ManagerContext, "telemetry" | "clock" | "released" | "events">,
   resource: ResourceClient<T>,
   kind: SessionKind<T, J>,
   initial: T,
@@ -80,8 +80,8 @@ export function createSession<T extends Journalled, J>(
     const before = known[journalAnnotation] === undefined ? undefined : kind.attemptMark(kind.readJournal(object));
     const mark = kind.attemptMark(session.journal);
     const changed: Record<string, string | null> = {};
-    const text = release ? null : kind.writeJournal(session.journal);
-    if (text !== (known[journalAnnotation] ?? null)) changed[journalAnnotation] = text;
+    const text = release ? null : journalText(object.metadata.uid, session.journal);
+    if (!isSame(text, known[journalAnnotation] ?? null)) changed[journalAnnotation] = text;
     if (release) {
       if (known[traceAnnotation] !== undefined) changed[traceAnnotation] = null;
     } else if (mark !== undefined && mark !== before) {
@@ -188,23 +188,56 @@ export function createSession<T extends Journalled, J>(
       }
     },
   };
+  const refusal = kind.refusal(initial);
+  if (refusal !== undefined) {
+    // With that commit it is replaced, so that it is said once.
+    session.afterCommit(() => {
+      manager.events.record(session.object, { type: "Warning", reason: "JournalRefused", message: refusal });
+    });
+  }
   return session;
 }
 
-/** The JSON object in an object's journal annotation; undefined when there is none that can be read. */
-export function readJournalText(object: KubeObject): object | undefined {
-  const text = object.metadata.annotations?.[journalAnnotation];
+/** A journal as it stands on an object. */
+interface Kept {
+  /** To be read field by field. */
+  readonly fields: object;
+  /** Written for this very object. Otherwise by a version that did not say for which. */
+  readonly isBound: boolean;
+}
+
+/** The journal on an object; undefined without one, for one that cannot be read, and for one that was written for another object. */
+export function readKept({ metadata }: KubeObject): Kept | undefined {
+  const text = metadata.annotations?.[journalAnnotation];
   if (text === undefined) return undefined;
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
+    const fields: unknown = JSON.parse(text);
+    if (typeof fields !== "object" || fields === null || Array.isArray(fields)) return undefined;
+    if (!("uid" in fields)) return { fields, isBound: false };
+    return fields.uid === metadata.uid ? { fields, isBound: true } : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** The annotation's value; null when there is nothing to remember. */
-export function journalText(journal: object): string | null {
-  const text = JSON.stringify(journal);
-  return text === "{}" ? null : text;
+/** Why the journal on an object counts as none, for people; undefined when it does not, or when there is none. */
+export function refusalOf(object: KubeObject): string | undefined {
+  const isThere = object.metadata.annotations?.[journalAnnotation] !== undefined;
+  if (!isThere || readKept(object) !== undefined) return undefined;
+  return `the annotation ${journalAnnotation} was not written for this object and counts as none`;
+}
+
+/** The annotation's value for the object `uid`; null when there is nothing to remember. */
+export function journalText(uid: string | undefined, journal: object): string | null {
+  return JSON.stringify(journal) === "{}" ? null : JSON.stringify({ uid, ...journal });
+}
+
+/** Two values of the annotation that say the same: the order of fields is nothing to write for. */
+function isSame(text: string | null, known: string | null): boolean {
+  if (text === known || text === null || known === null) return text === known;
+  try {
+    return isDeepStrictEqual(JSON.parse(text), JSON.parse(known));
+  } catch {
+    return false;
+  }
 }

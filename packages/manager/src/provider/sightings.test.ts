@@ -16,6 +16,7 @@ function machine(name: string, journal: object = {}): VirtualMachine {
   const conditions = [{ type: "Ready", status: "True", observedGeneration: 1 }];
   return {
     metadata: { namespace: "default", name, uid: name, generation: 1, annotations },
+    spec: { providerRef: { name: "lab" } },
     status: { id: name, powerState: "On", ips: ["192.0.2.1"], conditions },
   } as unknown as VirtualMachine;
 }

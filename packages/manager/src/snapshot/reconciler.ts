@@ -16,8 +16,9 @@ import { servingPeer } from "../operation/peer.ts";
 import type { Peer } from "../operation/peer.ts";
 import { createSession, forceDeleteAnnotation } from "../operation/session.ts";
 import { referenceKey } from "../resources.ts";
-import { machineProvider, readJournal } from "../virtual-machine/journal.ts";
-import { isTaken, machineNameOf, snapshotJournal } from "./journal.ts";
+import { machineProvider } from "../virtual-machine/journal.ts";
+import { ownJournal } from "../virtual-machine/references.ts";
+import { finalizer, isTaken, machineNameOf, snapshotJournal } from "./journal.ts";
 import type { About, SnapshotJournal } from "./journal.ts";
 import { hasSnapshot } from "./presence.ts";
 import { readPolicy, retentionOf } from "./retention.ts";
@@ -48,8 +49,8 @@ function snapshotWork(
   const { signal } = context;
   const call = { signal, lend: context.lend, wake: context.wake, ticket: metadata.uid };
   const deleting = metadata.deletionTimestamp !== undefined;
-  const session = createSession(manager, resources.vmSnapshots, snapshotJournal, snapshot, context);
-  const machine = informers.virtualMachines.get(metadata.namespace, machineNameOf(snapshot));
+  const session = createSession(manager, resources.vmSnapshots, snapshotJournal(informers), snapshot, context);
+  const machine = informers.virtualMachines.get(metadata.namespace, machineNameOf(snapshot, session.journal));
   let retention: Retention | undefined;
 
   function keep(change: Partial<SnapshotJournal>): void {
@@ -181,7 +182,7 @@ function snapshotWork(
     const memory = spec.snapshotConfig?.includeMemory === true;
     const { uid: owner, name } = vm.metadata;
     const { memory: _memory, ...journal } = session.journal;
-    const id = readJournal(vm).id ?? "";
+    const id = ownJournal(vm, informers).id ?? "";
     const of = { owner, vm: name, machine: id, provider: providerKey };
     session.journal = { ...journal, ...of, ...(memory ? { memory } : {}) };
     const offered = provider.status?.reportedCapabilities;
@@ -205,7 +206,7 @@ function snapshotWork(
   function usableMachine(vm: VirtualMachine | undefined): VirtualMachine {
     const key = referenceKey(spec.vmRef, metadata.namespace);
     if (vm === undefined) throw new ManagerError("dependency_not_found", `VirtualMachine ${key} does not exist`);
-    const { id, attempt } = readJournal(vm);
+    const { id, attempt } = ownJournal(vm, informers);
     if (vm.metadata.deletionTimestamp !== undefined) {
       throw new NotYet("VirtualMachineDeleting", `VirtualMachine ${key} is being deleted`);
     }
@@ -234,7 +235,7 @@ function snapshotWork(
     const vm = ownMachine();
     requireName(vm ?? "none");
     const isMade = vm !== undefined && vm !== "none" && vm.metadata.deletionTimestamp === undefined;
-    if (isMade && readJournal(vm).id !== session.journal.machine) return lost(vm);
+    if (isMade && ownJournal(vm, informers).id !== session.journal.machine) return lost(vm);
     const siblings = informers.vmSnapshots.byIndex("machine", machineKeyOf(session.object, session.journal));
     retention = retentionOf(session.object, siblings);
     const nowMs = clock.now();
@@ -269,7 +270,6 @@ function snapshotWork(
 
   /** The object is to go, and what it stands for before it. */
   async function remove(): Promise<Result> {
-    const { finalizer } = snapshotJournal;
     if (metadata.finalizers?.includes(finalizer) !== true) return done();
     if (metadata.annotations?.[forceDeleteAnnotation] === "true") {
       await session.commit({ release: true });
@@ -277,9 +277,10 @@ function snapshotWork(
       events.record(snapshot, { type: "Warning", reason: "ForceDeleted", message });
       return done();
     }
-    const { create } = session.journal;
+    const { create, machine: of } = session.journal;
+    const isUnclear = create?.attempt !== undefined || (session.journal.id === undefined && create?.uncertain === true);
     // Whether it was taken is only known by asking for it again.
-    if (create?.attempt !== undefined || (session.journal.id === undefined && create?.uncertain === true)) {
+    if (isUnclear && of !== undefined) {
       const { retryInMs } = creation;
       if (create.attempt === undefined && retryInMs !== 0)
         return settle(work, undefined, again(retryInMs ?? longPauseMs));
@@ -290,7 +291,8 @@ function snapshotWork(
       else if (progress === "failed") return follow(creation, progress);
     }
     const { id, delete: removal } = session.journal;
-    if (id !== undefined) {
+    // Of a machine that nobody knows there is nothing to delete.
+    if (id !== undefined && session.journal.machine !== undefined) {
       const { retryInMs } = deletion;
       if (removal?.attempt === undefined && retryInMs !== 0) {
         return settle(work, undefined, again(retryInMs ?? longPauseMs));

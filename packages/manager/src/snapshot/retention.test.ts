@@ -5,7 +5,7 @@ import { retentionOf } from "./retention.ts";
 const hourMs = 3_600_000;
 
 function snapshot(name: string, createdAtMs: number | undefined, spec: object = {}): VMSnapshot {
-  const journal = JSON.stringify(createdAtMs === undefined ? {} : { id: name, createdAtMs });
+  const journal = JSON.stringify(createdAtMs === undefined ? {} : { uid: name, id: name, createdAtMs });
   return {
     metadata: { name, uid: name, annotations: { "almanac.dev/operation": journal } },
     spec: { vmRef: { name: "web" }, ...spec },

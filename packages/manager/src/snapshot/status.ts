@@ -1,6 +1,7 @@
 import type { VMSnapshot } from "../api/vm-snapshot.ts";
 import { timestamp } from "../conditions.ts";
 import type { ConditionInput } from "../conditions.ts";
+import { withBinding } from "../operation/binding.ts";
 import { readyConditions, standingProblem } from "../operation/frame.ts";
 import type { Problem } from "../operation/frame.ts";
 import { ignoredSnapshotFields } from "./ignored-fields.ts";
@@ -31,15 +32,17 @@ export function snapshotStatus(input: StatusInput): Status {
   const ready = readyCondition(input, problem);
   const shownId = id ?? create?.attempt?.about.id;
   const task = create?.attempt?.task ?? removal?.attempt?.task;
+  const context = { generation: metadata.generation, nowMs };
   const status: Status = {
     ...before,
     phase,
     message: ready.message,
     observedGeneration: metadata.generation,
-    conditions: readyConditions(snapshot.status?.conditions, ready, ignoredSnapshotFields(snapshot), {
-      generation: metadata.generation,
-      nowMs,
-    }),
+    conditions: withBinding(
+      readyConditions(snapshot.status?.conditions, ready, ignoredSnapshotFields(snapshot), context),
+      journal,
+      context,
+    ),
   };
   if (task !== undefined) status.taskRef = task;
   if (shownId !== undefined) status.snapshotID = shownId;

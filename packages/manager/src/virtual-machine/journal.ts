@@ -1,7 +1,10 @@
 import type { VmOperation } from "@almanac/catalog";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
+import { findCondition } from "../conditions.ts";
+import { each, key, mapOf, oneOf, onlyTrue, text, texts, time, whole } from "../operation/decode.ts";
+import { decodeFailures } from "../operation/pace.ts";
 import type { Failures } from "../operation/pace.ts";
-import { journalText, readJournalText } from "../operation/session.ts";
+import { readKept } from "../operation/session.ts";
 import { referenceKey } from "../resources.ts";
 
 export const finalizer = "virtualmachine.infra.virtrigaud.io/finalizer";
@@ -63,29 +66,110 @@ export interface Journal {
   readonly shutdownAtMs?: number;
 }
 
-/**
- * The journal on an object. An object that has none but a `status.id` was made by another manager of the same API, and is gone on with.
- * What cannot be read counts as none.
- */
-export function readJournal(vm: VirtualMachine): Journal {
-  const known = vm.status?.id;
-  return readJournalText(vm) ?? (known === undefined || known === "" ? {} : { id: known });
-}
+/** Entry of `status.provider` that names the Provider, as `namespace/name`, which gave the machine its id. */
+export const providerEntry = "almanac.dev/provider";
 
 /** The machine exists, or it may: another Provider would make a second one. */
 function isPlaced({ id, attempt, uncertain }: Journal): boolean {
   return id !== undefined || attempt !== undefined || uncertain === true;
 }
 
-/** The Provider that an object's machine is on, or is to be made on, as `namespace/name`. */
-export function machineProvider(vm: VirtualMachine, journal: Journal = readJournal(vm)): string {
-  const { provider } = isPlaced(journal) ? journal : {};
-  return provider ?? referenceKey(vm.spec.providerRef, vm.metadata.namespace);
+/**
+ * The Provider that an object's machine is on, or is to be made on, as `namespace/name`: the one that gave it the id in its status; before
+ * there is an id, the one that was asked for it, while it may have made it; otherwise the one that the object names.
+ */
+export function machineProvider(vm: VirtualMachine, journal?: Journal): string {
+  const { metadata, spec, status } = vm;
+  const named = referenceKey(spec.providerRef, metadata.namespace);
+  // The journal's word alone never makes an id that of another Provider.
+  if (statusId(vm) !== undefined) return status?.provider?.[providerEntry] ?? named;
+  const kept = journal ?? readJournal(vm);
+  return (isPlaced(kept) ? kept.provider : undefined) ?? named;
 }
 
-/** The annotation's value; null when there is nothing to remember. */
-export function writeJournal(journal: Journal): string | null {
-  return journalText(journal);
+/** The id that the status of an object names. */
+export function statusId({ status }: VirtualMachine): string | undefined {
+  return status?.id === "" ? undefined : status?.id;
+}
+
+const mutations = ["Create", "Delete", "Power", "Reconfigure", "Revert"] as const satisfies readonly Mutation[];
+const isMutation = (key: string): key is Mutation => mutations.some((known) => known === key);
+const decodeTarget = whole<RevertTarget>({ uid: text, name: text, id: text });
+const decodeFields = whole<Attempt>(
+  {
+    operation: oneOf(mutations),
+    startedAtMs: time,
+    previousTask: text,
+    power: oneOf(["On", "Off", "ShutdownGraceful"]),
+    snapshot: decodeTarget,
+    digest: text,
+  },
+  ["previousTask", "power", "snapshot", "digest"],
+);
+
+function decodeAttempt(value: unknown): Attempt | undefined {
+  const attempt = decodeFields(value);
+  return attempt?.operation === "Revert" && attempt.snapshot === undefined ? undefined : attempt;
+}
+
+const decodeJournal = each<Journal>({
+  id: text,
+  provider: key,
+  applied: text,
+  attempt: decodeAttempt,
+  failures: mapOf(decodeFailures, isMutation),
+  creation: texts,
+  uncertain: onlyTrue,
+  uncertainShape: text,
+  reverted: whole<NonNullable<Journal["reverted"]>>({ uid: text, name: text }),
+  poweredOnAtMs: time,
+  shutdownAtMs: time,
+});
+
+/**
+ * The journal on an object, as far as its status bears it out: whoever may write annotations must not get at a machine by it. Field by
+ * field, what cannot be read counts as missing.
+ *
+ * - Which machine is the object's, its status says. A journal that names another one, or one that no status names, does not count there.
+ * - A journal that was written for another object counts as none; one that does not say for which, when it names what the status names.
+ * - An object without a journal but with a `status.id` was made by another manager of the same API, or has lost its annotations, and is
+ *   gone on with.
+ */
+export function readJournal(vm: VirtualMachine): Journal {
+  const kept = readKept(vm);
+  const known = statusId(vm);
+  if (kept === undefined) return withoutJournal(vm);
+  const { id, ...journal } = decodeJournal(kept.fields);
+  if (!kept.isBound && id !== undefined && id !== known) return withoutJournal(vm);
+  if (id !== undefined && known !== undefined) return { ...journal, id: known };
+  const { attempt, failures, uncertain } = journal;
+  const isMade = findCondition(vm.status?.conditions, "Provisioned")?.status === "True";
+  const isMaking = attempt?.operation === "Create" || uncertain === true || (failures?.Create !== undefined && !isMade);
+  if (id === undefined && known !== undefined && !isMaking) return { ...journal, ...withoutJournal(vm) };
+  const rest = withoutMachine(journal);
+  if (id === undefined) return rest;
+  // Who asks for its creation again finds the machine that is there.
+  const { uncertainShape: _shape, ...lost } = rest;
+  return { ...lost, uncertain: true };
+}
+
+/** The journal of an object that has no machine: nothing but its creation can be under way then. */
+export function withoutMachine(journal: Journal): Journal {
+  const { id: _id, applied: _applied, poweredOnAtMs: _on, shutdownAtMs: _off, attempt, ...rest } = journal;
+  return attempt?.operation === "Create" ? { ...rest, attempt } : rest;
+}
+
+function withoutJournal(vm: VirtualMachine): Journal {
+  const id = statusId(vm);
+  if (id === undefined) return {};
+  const provisioned = findCondition(vm.status?.conditions, "Provisioned");
+  const isMaking = provisioned?.status === "False" && (vm.status?.lastTaskRef ?? "") !== "";
+  return isMaking ? { uncertain: true } : { id };
+}
+
+/** The id that the annotation of an object names, believed or not. */
+export function claimedId(vm: VirtualMachine): string | undefined {
+  return decodeJournal(readKept(vm)?.fields).id;
 }
 
 /** Task of the attempt under way, when one is known. */

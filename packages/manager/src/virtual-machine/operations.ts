@@ -20,10 +20,11 @@ import { forgetFailures, taskField, taskOf } from "./journal.ts";
 import type { Attempt, Journal, Mutation } from "./journal.ts";
 import { countOperation } from "./measure.ts";
 import type { Observed } from "./plan.ts";
-import { requireOwnId } from "./references.ts";
+import { ownStatusId, requireOwnId } from "./references.ts";
 import { createRequest, powerRequest, powerStateOf, reconfigureRequest } from "./requests.ts";
 import type { Session } from "./session.ts";
 import { afterRevert, countRevert } from "./snapshots.ts";
+import { withMachine } from "./status.ts";
 import type { StatusInput } from "./status.ts";
 import { readUserData } from "./user-data.ts";
 import type { UserData } from "./user-data.ts";
@@ -98,7 +99,7 @@ export function createOperations(options: OperationsOptions): Operations {
   }
 
   function idOf(): string {
-    const id = session.journal.id ?? pendingId ?? session.vm.status?.id;
+    const id = session.journal.id ?? pendingId ?? ownStatusId(session.vm, manager.informers);
     if (id === undefined || id === "")
       throw new ManagerError("unexpected_state", "the provider gave the machine no id");
     return id;
@@ -207,7 +208,10 @@ export function createOperations(options: OperationsOptions): Operations {
         const { uncertain, uncertainShape, ...known } = cleared;
         // It may be the machine that an earlier request asked for, in the shape of that time.
         const isAsked = uncertain === undefined || uncertainShape === attempt.digest;
-        keep({ ...known, ...(isAsked ? applied : { applied: unknownShape }), id: idOf() });
+        const id = idOf();
+        // First, since a journal is believed only where the status bears it out.
+        await session.writeStatus(withMachine(session.vm.status, id, options.providerKey));
+        keep({ ...known, ...(isAsked ? applied : { applied: unknownShape }), id });
         break;
       }
       case "Reconfigure": {
@@ -383,7 +387,7 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     get pendingId() {
       return session.journal.attempt?.operation === "Create"
-        ? (pendingId ?? (task === undefined ? undefined : session.vm.status?.id))
+        ? (pendingId ?? (task === undefined ? undefined : ownStatusId(session.vm, manager.informers)))
         : undefined;
     },
     get failed() {

@@ -273,7 +273,7 @@ function createMachineReconcile(
     const { journal, addressSince } = afterObservation(session.journal, observed, desired);
     // Of another manager, or of an earlier version: from now on it is known where it is.
     session.journal =
-      observed.exists && journal.provider === undefined ? { ...journal, provider: providerKey } : journal;
+      observed.exists && journal.provider !== providerKey ? { ...journal, provider: providerKey } : journal;
     if (addressSince === undefined) return;
     const seconds = ageOf("poweredOn", addressSince) / 1000;
     const { type } = peer();
@@ -376,6 +376,7 @@ function createMachineReconcile(
     const status = machineStatus({
       vm: session.vm,
       journal: session.journal,
+      providerKey,
       pendingId: operations.pendingId,
       task: operations.task,
       desired,

@@ -3,10 +3,12 @@ import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { Informers } from "../context.ts";
 import { ManagerError } from "../error.ts";
 import type { MachineSources } from "../ignored-fields.ts";
+import { journalAnnotation } from "../operation/session.ts";
 import { supportedType } from "../provider/supported.ts";
 import { referenceKey } from "../resources.ts";
 import type { References } from "./desired.ts";
-import { machineProvider } from "./journal.ts";
+import { claimedId, machineProvider, readJournal, statusId, withoutMachine } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 
 interface Reference {
   readonly name: string;
@@ -113,4 +115,43 @@ export function requireOwnId(
     "unexpected_state",
     `the provider gave the machine the id ${given.id}, which is that of VirtualMachine ${namespace}/${name}`,
   );
+}
+
+/** The object whose machine it is: of several that were given one id, the one that was there first. Undefined: nobody's. */
+export function ownerOfMachine(
+  informers: Pick<Informers, "virtualMachines">,
+  machine: { readonly providerKey: string; readonly id: string },
+): VirtualMachine | undefined {
+  const [first, ...others] = informers.virtualMachines.byIndex("id", idKey(machine.providerKey, machine.id));
+  return others.reduce((oldest, other) => (age(other) < age(oldest as VirtualMachine) ? other : oldest), first);
+}
+
+function age({ metadata }: VirtualMachine): string {
+  return `${metadata.creationTimestamp ?? ""} ${metadata.uid}`;
+}
+
+/** The id in the status of an object, when the machine is the object's. */
+export function ownStatusId(vm: VirtualMachine, informers: Pick<Informers, "virtualMachines">): string | undefined {
+  const id = statusId(vm);
+  if (id === undefined) return undefined;
+  const owner = ownerOfMachine(informers, { providerKey: machineProvider(vm), id });
+  return owner === undefined || owner.metadata.uid === vm.metadata.uid ? id : undefined;
+}
+
+/** The journal of an object, as far as the machine in it is the object's. */
+export function ownJournal(vm: VirtualMachine, informers: Pick<Informers, "virtualMachines">): Journal {
+  const journal = readJournal(vm);
+  const isOwn = statusId(vm) === undefined || ownStatusId(vm, informers) !== undefined;
+  return isOwn ? journal : withoutMachine(journal);
+}
+
+/** Why the machine that an object's journal names is not taken for the object's, for people; undefined when it is. */
+export function machineRefusal(vm: VirtualMachine, informers: Pick<Informers, "virtualMachines">): string | undefined {
+  const id = claimedId(vm);
+  if (id === undefined || id === ownJournal(vm, informers).id) return undefined;
+  const providerKey = machineProvider(vm);
+  const owner = ownerOfMachine(informers, { providerKey, id });
+  const what = `machine ${id}, which the annotation ${journalAnnotation} names, is left alone`;
+  if (owner === undefined) return `${what}: no status says that it is this object's`;
+  return `${what}: it is that of VirtualMachine ${owner.metadata.namespace}/${owner.metadata.name}`;
 }

@@ -2,6 +2,7 @@ import type { VirtualMachine } from "../api/virtual-machine.ts";
 import { findCondition, withCondition, withoutCondition } from "../conditions.ts";
 import type { ConditionInput } from "../conditions.ts";
 import type { Desired } from "./desired.ts";
+import { providerEntry } from "./journal.ts";
 import type { Attempt, Journal } from "./journal.ts";
 import type { Observed } from "./plan.ts";
 import type { MachineStatus } from "./session.ts";
@@ -18,6 +19,8 @@ export interface Problem {
 export interface StatusInput {
   readonly vm: VirtualMachine;
   readonly journal: Journal;
+  /** `namespace/name` of the Provider that the machine is on. */
+  readonly providerKey: string;
   /** Id that a creation under way will give it. */
   readonly pendingId: string | undefined;
   /** Task of the attempt under way. */
@@ -37,17 +40,36 @@ export interface StatusInput {
   readonly nowMs: number;
 }
 
+/** A status that says which machine is the object's, and where it is, once that is known: what journals are measured by. Pure. */
+export function withMachine(
+  status: MachineStatus | undefined,
+  id: string | undefined,
+  providerKey: string | undefined,
+): MachineStatus {
+  const { id: _id, provider, ...rest } = status ?? {};
+  const { [providerEntry]: _key, ...others } = provider ?? {};
+  const hasId = id !== undefined && id !== "";
+  const entries = hasId && providerKey !== undefined ? { ...others, [providerEntry]: providerKey } : others;
+  return {
+    ...rest,
+    ...(hasId ? { id } : {}),
+    ...(Object.keys(entries).length === 0 ? {} : { provider: entries }),
+  };
+}
+
 /** The status of a machine. Pure; what is not known anew stays as it was. */
 export function machineStatus(input: StatusInput): MachineStatus {
   const { vm, journal, observed, desired, task } = input;
   const { attempt } = journal;
-  const status: MachineStatus = { ...vm.status };
+  // Of another manager's machine it is only known where the object says that it is, until it was seen there.
+  const places = [journal.provider, vm.status?.provider?.[providerEntry]];
+  const place = places.includes(input.providerKey) ? input.providerKey : undefined;
+  const status: MachineStatus = withMachine(vm.status, journal.id ?? input.pendingId, place);
   const assign = <K extends keyof MachineStatus>(key: K, value: MachineStatus[K] | undefined): void => {
     if (value === undefined || value === "") delete status[key];
     else status[key] = value;
   };
   const ready = readyCondition(input);
-  assign("id", journal.id ?? input.pendingId);
   assign("lastTaskRef", attempt?.operation === "Reconfigure" ? undefined : task);
   assign("reconfigureTaskRef", attempt?.operation === "Reconfigure" ? task : undefined);
   if (observed?.exists === true) {
