@@ -375,6 +375,7 @@ function createMachineReconcile(
     const before = findCondition(session.vm.status?.conditions, "Ready")?.status;
     const status = machineStatus({
       vm: session.vm,
+      generation: vm.metadata.generation,
       journal: session.journal,
       providerKey,
       pendingId: operations.pendingId,

@@ -9,9 +9,15 @@ const entry = "almanac.dev/provider";
 
 /** What a status says of the Provider after one that said `before`. */
 function providerOf(before: Status, journal: Journal, pendingId?: string): Status["provider"] {
-  const vm = { metadata: { namespace: "default", name: "web", generation: 1 }, spec: {}, status: before };
+  return statusAfter(before, journal, pendingId).provider;
+}
+
+/** Of an object whose specification was changed while its first one was acted on. */
+function statusAfter(before: Status, journal: Journal, pendingId?: string): Status {
+  const vm = { metadata: { namespace: "default", name: "web", generation: 2 }, spec: {}, status: before };
   return machineStatus({
     vm: vm as unknown as VirtualMachine,
+    generation: 1,
     journal,
     providerKey: "default/lab",
     pendingId,
@@ -24,10 +30,17 @@ function providerOf(before: Status, journal: Journal, pendingId?: string): Statu
     snapshots: undefined,
     traceNote: undefined,
     nowMs: 0,
-  }).provider;
+  });
 }
 
 describe("machineStatus", () => {
+  it("is about the specification that was acted on, not about one that came meanwhile", () => {
+    const { observedGeneration, conditions = [] } = statusAfter({ id: "vm-1" }, { id: "vm-1" });
+    expect([observedGeneration, ...conditions.map((condition) => condition.observedGeneration)]).toEqual(
+      [observedGeneration, ...conditions].map(() => 1),
+    );
+  });
+
   it("names the Provider that gave an id", () => {
     const provider = "default/lab";
     const attempt = { operation: "Create", startedAtMs: 1 } as const;

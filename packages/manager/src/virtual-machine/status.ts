@@ -18,6 +18,8 @@ export interface Problem {
 
 export interface StatusInput {
   readonly vm: VirtualMachine;
+  /** Of the specification that was acted on: the object may have a newer one by now. */
+  readonly generation: number;
   readonly journal: Journal;
   /** `namespace/name` of the Provider that the machine is on. */
   readonly providerKey: string;
@@ -92,7 +94,7 @@ export function machineStatus(input: StatusInput): MachineStatus {
   if (input.reconfigured?.at !== undefined) status.lastReconfigureTime = input.reconfigured.at;
   status.phase = phaseOf(input);
   assign("message", ready.message);
-  status.observedGeneration = vm.metadata.generation;
+  status.observedGeneration = input.generation;
   status.conditions = conditionsOf(input, ready);
   return status;
 }
@@ -118,7 +120,7 @@ function conditionsOf(
   ready: Omit<ConditionInput, "type">,
 ): NonNullable<MachineStatus["conditions"]> {
   const { vm, journal, problem, ignored, reconfigured, nowMs } = input;
-  const context = { generation: vm.metadata.generation, nowMs };
+  const context = { generation: input.generation, nowMs };
   let conditions = withCondition(vm.status?.conditions, { type: "Ready", ...ready }, context);
   const provisioned: Omit<ConditionInput, "type"> =
     journal.id !== undefined
