@@ -1,7 +1,6 @@
 import { createProviderClient } from "@almanac/provider";
 import { createNoopTelemetry } from "@almanac/telemetry";
 import { aroundEach, describe, expect, it } from "vitest";
-import type { VMSnapshot } from "../api/vm-snapshot.ts";
 import {
   condition,
   createWorld,
@@ -13,21 +12,11 @@ import {
   withOwnWorlds,
   type World,
 } from "../world.test.helper.ts";
+import { addSnapshot, snapshotOf } from "./snapshot.test.helper.ts";
 
 aroundEach(withOwnWorlds);
 
 const namespace = "default";
-
-async function addSnapshot(world: World, name: string, spec: Partial<VMSnapshot["spec"]> = {}): Promise<void> {
-  await world.resources.vmSnapshots.create({
-    metadata: { name, namespace },
-    spec: { vmRef: { name: "web" }, ...spec },
-  } as never);
-}
-
-function snapshotOf(world: World, name: string): VMSnapshot | undefined {
-  return world.api.store.get("vmsnapshots.infra.virtrigaud.io", namespace, name) as never;
-}
 
 async function nameMachine(world: World, name: string, machine: string): Promise<void> {
   await world.resources.vmSnapshots.patch(

@@ -13,29 +13,12 @@ import {
   withOwnWorlds,
   type World,
 } from "../world.test.helper.ts";
+import { addSnapshot, snapshotOf, untilPhase } from "./snapshot.test.helper.ts";
 
 aroundEach(withOwnWorlds);
 
 const namespace = "default";
 const brief = { min: 5, max: 5 };
-
-async function addSnapshot(world: World, name: string, spec: Partial<VMSnapshot["spec"]> = {}): Promise<void> {
-  await world.resources.vmSnapshots.create({
-    metadata: { name, namespace },
-    spec: { vmRef: { name: "web" }, ...spec },
-  } as never);
-}
-
-function snapshotOf(world: World, name: string): VMSnapshot | undefined {
-  return world.api.store.get("vmsnapshots.infra.virtrigaud.io", namespace, name) as never;
-}
-
-async function untilPhase(world: World, name: string, phase: string): Promise<VMSnapshot> {
-  return until(`${name} ${phase}`, () => {
-    const found = snapshotOf(world, name);
-    return found?.status?.phase === phase ? found : undefined;
-  });
-}
 
 /** A machine at rest on a mock of its own. */
 async function createLab(options: Parameters<World["startMock"]>[1] = {}, managerOptions = {}) {

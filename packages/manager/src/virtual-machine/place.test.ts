@@ -1,5 +1,5 @@
 import { aroundEach, describe, expect, it } from "vitest";
-import type { VMSnapshot } from "../api/vm-snapshot.ts";
+import { snapshotOf } from "../snapshot/snapshot.test.helper.ts";
 import {
   condition,
   createWorld,
@@ -32,10 +32,6 @@ async function createLab(options: Parameters<World["startMock"]>[1] = {}) {
 async function nameProvider(world: World, name: string): Promise<void> {
   const spec = { providerRef: { name } };
   await world.resources.virtualMachines.patch(web, { spec }, { type: "merge" });
-}
-
-function snapshotOf(world: World, name: string): VMSnapshot | undefined {
-  return world.api.store.get("vmsnapshots.infra.virtrigaud.io", namespace, name) as never;
 }
 
 async function untilRefused(world: World): Promise<void> {
