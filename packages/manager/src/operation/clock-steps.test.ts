@@ -1,5 +1,4 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { systemClock, type Clock } from "@almanac/core";
 import { PowerOp } from "@almanac/provider";
 import { aroundEach, describe, expect, it } from "vitest";
 import {
@@ -12,26 +11,16 @@ import {
   withOwnWorlds,
   type World,
 } from "../world.test.helper.ts";
+import { createSteppingClock } from "./stepping-clock.test.helper.ts";
 
 aroundEach(withOwnWorlds);
 
 const namespace = "default";
 const hourMs = 3_600_000;
 
-/** A clock whose wall time somebody sets while its monotonic time goes on. */
-function createSettableClock(): Clock & { step(ms: number): void } {
-  let offMs = 0;
-  return {
-    now: () => systemClock.now() + offMs,
-    monotonic: () => systemClock.monotonic(),
-    setTimeout: systemClock.setTimeout.bind(systemClock),
-    step: (ms) => void (offMs += ms),
-  };
-}
-
 async function createLab(mock: Parameters<World["startMock"]>[1]) {
   const world = await createWorld();
-  const clock = createSettableClock();
+  const clock = createSteppingClock();
   const provider = await world.startMock("lab", mock);
   const manager = await world.startManager({ clock });
   // Checked once: a step makes the next check due, or not due for long.
@@ -106,6 +95,7 @@ describe.concurrent("a wall clock that is set", () => {
     await world.resources.virtualMachines.patch({ namespace, name: "web" }, { spec }, { type: "merge" });
     await until("asked", () => journalOf(world).includes('"shutdownAtMs"'));
     clock.step(2 * hourMs);
+    // In which a guest that had no time left would have been switched off.
     await wait(1_000);
     expect(powers).toEqual([PowerOp.SHUTDOWN_GRACEFUL]);
     await until("off", () => world.machine("web")?.status?.powerState === "Off");

@@ -1,4 +1,3 @@
-import { systemClock, type Clock } from "@almanac/core";
 import { aroundEach, describe, expect, it } from "vitest";
 import {
   condition,
@@ -10,23 +9,13 @@ import {
   withOwnWorlds,
   type World,
 } from "../world.test.helper.ts";
+import { createSteppingClock } from "./stepping-clock.test.helper.ts";
 
 aroundEach(withOwnWorlds);
 
 const namespace = "default";
 const never = { min: 100_000_000, max: 100_000_000 };
 const hourMs = 3_600_000;
-
-/** A clock that is taken forward by hand as well. */
-function createSkippingClock(): Clock & { skip(ms: number): void } {
-  let skippedMs = 0;
-  return {
-    now: () => systemClock.now() + skippedMs,
-    monotonic: () => systemClock.monotonic() + skippedMs,
-    setTimeout: systemClock.setTimeout.bind(systemClock),
-    skip: (ms) => void (skippedMs += ms),
-  };
-}
 
 /** Its provider has been asked for the task once more, and what it said is known. */
 async function untilAsked(world: World): Promise<void> {
@@ -38,7 +27,7 @@ async function untilAsked(world: World): Promise<void> {
 describe.concurrent("a task that does not end", () => {
   it("is given up after an hour, of a machine", async () => {
     const world = await createWorld();
-    const clock = createSkippingClock();
+    const clock = createSteppingClock();
     await world.startMock("lab", { delays: { taskMs: never } });
     // What is not about tasks has all the time in the world.
     await world.startManager({ clock, startGraceMs: 10 * hourMs });
@@ -57,7 +46,7 @@ describe.concurrent("a task that does not end", () => {
 
   it("is given up after the time of its specification, of an image", async () => {
     const world = await createWorld();
-    const clock = createSkippingClock();
+    const clock = createSteppingClock();
     await world.startMock("lab", { delays: { taskMs: never } });
     // What is not about tasks has all the time in the world.
     await world.startManager({ clock, startGraceMs: 10 * hourMs });
