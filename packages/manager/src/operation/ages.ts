@@ -22,12 +22,8 @@ export function createAges(clock: Clock): Ages {
       const ageMs = Math.max(0, clock.now() - sinceMs);
       seen.delete(key);
       seen.set(key, { sinceMs, monotonicMs: clock.monotonic() - ageMs });
-      if (seen.size > most) {
-        for (const oldest of seen.keys()) {
-          seen.delete(oldest);
-          break;
-        }
-      }
+      // Maps keep the order of insertion: the first is the oldest.
+      if (seen.size > most) seen.delete(seen.keys().next().value ?? key);
       return ageMs;
     },
   };
