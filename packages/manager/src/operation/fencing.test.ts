@@ -120,6 +120,7 @@ describe.concurrent("a manager that loses its Lease between keeping an attempt a
     await until("leads", () => deposed.leading);
     await story.begin(world);
     await until("begun", () => client.overtaken === 1);
+    // In which the request would have been sent, or sent again.
     await wait(300);
     expect(deposed.leading).toBe(false);
     expect(calls().length).toBe(before);

@@ -225,6 +225,7 @@ describe.concurrent("a journal that somebody wrote", () => {
       await vmClones.delete({ namespace: "other", name });
       await until("gone", () => find(world, "vmclones", name, "other") === undefined);
     }
+    // In which what was believed would have been carried out.
     await wait(200);
     expect(world.machine("made-vm", "other")?.status?.id).not.toBe(victimId);
     expect(world.machine("web-0")?.metadata.deletionTimestamp).toBeUndefined();
@@ -303,6 +304,7 @@ describe.concurrent("an object that is replaced without its annotations", () => 
     await until("taken", () => find(world, "vmsnapshots", "nightly")?.status?.phase === "Ready");
     const before = find(world, "vmsnapshots", "nightly") as VMSnapshot;
     const { spec, metadata } = before;
+    // Times in a status are whole seconds: one that is written again must differ.
     await wait(1_100);
     const { resourceVersion } = metadata;
     const body = { metadata: { name: "nightly", namespace, resourceVersion, labels: { new: "yes" } }, spec };
