@@ -3,6 +3,7 @@ import type { InstrumentationScope } from "@opentelemetry/core";
 import type { Resource } from "@opentelemetry/resources";
 import type { ReadableSpan, TimedEvent } from "@opentelemetry/sdk-trace";
 import { BackwardWriter } from "./backward-writer.ts";
+import { hrTimeUnixNanos } from "./unix-nanos.ts";
 
 /*
  * Field numbers are those of opentelemetry/proto/trace/v1/trace.proto (https://github.com/open-telemetry/opentelemetry-proto, version 1.9).
@@ -22,11 +23,9 @@ export interface SpanFormat {
 export function createSpanFormat(): SpanFormat {
   const writer = new BackwardWriter();
 
-  function putTime(field: number, [seconds, nanos]: HrTime): void {
-    // seconds = upper * 2^16 + lower, so that no product leaves the 53 bits of a double.
-    const upper = Math.floor(seconds / 0x10000) * 1e9;
-    const lower = (upper % 0x10000) * 0x10000 + (seconds % 0x10000) * 1e9 + nanos;
-    writer.fixed(field, lower >>> 0, (Math.floor(upper / 0x10000) + Math.floor(lower / 2 ** 32)) >>> 0);
+  function putTime(field: number, time: HrTime): void {
+    const { low, high } = hrTimeUnixNanos(time);
+    writer.fixed(field, low, high);
   }
 
   function putCount(field: number, count: number | undefined): void {

@@ -1,3 +1,5 @@
+import type { HrTime } from "@opentelemetry/api";
+
 /** Nanoseconds since the Unix epoch as two 32-bit halves, since a double cannot hold them. */
 export interface UnixNanos {
   readonly low: number;
@@ -9,9 +11,18 @@ const nanosPerMs = 1_000_000;
 /** Exact to the nanosecond that is nearest to `timeMs`; times before 1970, and what is no time, are 0. */
 export function unixNanos(timeMs: number): UnixNanos {
   const { wholeMs, nanos } = split(timeMs);
-  // ms = upper * 2^16 + lower, so that no product leaves the 53 bits of a double.
-  const upper = Math.floor(wholeMs / 0x10000) * nanosPerMs;
-  const lower = (upper % 0x10000) * 0x10000 + (wholeMs % 0x10000) * nanosPerMs + nanos;
+  return halves(wholeMs, nanosPerMs, nanos);
+}
+
+/** The same of a time in seconds and nanoseconds since the Unix epoch. */
+export function hrTimeUnixNanos([seconds, nanos]: HrTime): UnixNanos {
+  return halves(seconds, 1e9, nanos);
+}
+
+function halves(units: number, nanosPerUnit: number, nanos: number): UnixNanos {
+  // units = upper * 2^16 + lower, so that no product leaves the 53 bits of a double.
+  const upper = Math.floor(units / 0x10000) * nanosPerUnit;
+  const lower = (upper % 0x10000) * 0x10000 + (units % 0x10000) * nanosPerUnit + nanos;
   return { low: lower >>> 0, high: (Math.floor(upper / 0x10000) + Math.floor(lower / 2 ** 32)) >>> 0 };
 }
 
