@@ -38,9 +38,9 @@ import { fieldManager } from "./provider/workload.ts";
 import { createResources } from "./resources.ts";
 import type { Resources, Secret } from "./resources.ts";
 import { createAges } from "./operation/ages.ts";
-import { journalAnnotation, traceAnnotation } from "./operation/session.ts";
+import { journalAnnotation } from "./operation/session.ts";
 import { createReleased } from "./operation/released.ts";
-import { operationContext, operationLinks } from "./operation/trace.ts";
+import { operationContext, operationLinks, traceAnnotation } from "./operation/trace.ts";
 import { machineProvider, readJournal } from "./virtual-machine/journal.ts";
 import { machineNameOf } from "./snapshot/journal.ts";
 import { snapshotIndexers } from "./snapshot/siblings.ts";
@@ -312,8 +312,8 @@ function createControllers(
   });
   /** Reconciles belong to the trace of the operation under way; all others link to that of the last one. */
   const traced = <T extends KubeObject>(isUnderway: (object: T) => boolean) => ({
-    parentContext: (object: T) => (isUnderway(object) ? operationContext(telemetry, object) : undefined),
-    links: (object: T) => (isUnderway(object) ? [] : operationLinks(telemetry, object)),
+    parentContext: (object: T) => (isUnderway(object) ? operationContext(object) : undefined),
+    links: (object: T) => (isUnderway(object) ? [] : operationLinks(object)),
   });
   const changed: Predicate = or(
     generationChanged(),

@@ -114,7 +114,7 @@ export function createLane<A extends object>(options: LaneOptions<A>): Lane<A> {
   const generation = session.object.metadata.generation ?? 0;
   // A reconcile within an operation's trace begins the next one in a trace of its own.
   let ownTrace = options.slot().attempt !== undefined;
-  let traced = operationContext(telemetry, session.object);
+  let traced = operationContext(session.object);
   let failed: FailedAttempt | undefined;
 
   function underway(): Attempt<A> {

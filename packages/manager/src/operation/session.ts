@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { context as contexts, defaultTextMapSetter } from "@opentelemetry/api";
+import { context as contexts } from "@opentelemetry/api";
 import { sleep } from "@almanac/core";
 import { isKubeError } from "@almanac/kube";
 import type { KubeObject, ResourceClient } from "@almanac/kube";
@@ -7,11 +7,10 @@ import type { ReconcileContext } from "@almanac/controller";
 import type { ManagerContext } from "../context.ts";
 import { fieldManager } from "../provider/workload.ts";
 import { statusPatch } from "../status-patch.ts";
+import { traceAnnotation, traceparent } from "./trace.ts";
 
 /** Annotation that keeps the journal of an object's operations. */
 export const journalAnnotation = "almanac.dev/operation";
-/** Annotation with the W3C trace context of the operation under way, or of the last one. */
-export const traceAnnotation = "almanac.dev/traceparent";
 /** With the value "true" an object is given up without asking its provider. */
 export const forceDeleteAnnotation = "virtrigaud.io/force-delete";
 
@@ -86,10 +85,8 @@ export function createSession<T extends Journalled, J extends object>(
       if (known[traceAnnotation] !== undefined) changed[traceAnnotation] = null;
     } else if (mark !== undefined && mark !== before) {
       // Who begins an operation commits in the context of its trace.
-      const carrier: Record<string, string> = {};
-      manager.telemetry.propagator.inject(contexts.active(), carrier, defaultTextMapSetter);
-      const traceparent = carrier["traceparent"] ?? null;
-      if (traceparent !== (known[traceAnnotation] ?? null)) changed[traceAnnotation] = traceparent;
+      const kept = traceparent(contexts.active()) ?? null;
+      if (kept !== (known[traceAnnotation] ?? null)) changed[traceAnnotation] = kept;
     }
     return changed;
   }

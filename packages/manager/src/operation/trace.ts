@@ -1,18 +1,20 @@
 import {
   context as contexts,
-  defaultTextMapGetter,
+  isSpanContextValid,
   ROOT_CONTEXT,
   SpanStatusCode,
   trace,
   TraceFlags,
 } from "@opentelemetry/api";
-import type { Context, Link, Span } from "@opentelemetry/api";
+import type { Context, Link, Span, SpanContext } from "@opentelemetry/api";
 import type { Outcome } from "@almanac/catalog";
 import type { KubeObject } from "@almanac/kube";
 import type { Telemetry } from "@almanac/telemetry";
-import { traceAnnotation } from "./session.ts";
 
-type Tracing = Pick<Telemetry, "tracerProvider" | "propagator">;
+/** Annotation with the W3C trace context of the operation under way, or of the last one. */
+export const traceAnnotation = "almanac.dev/traceparent";
+
+type Tracing = Pick<Telemetry, "tracerProvider">;
 
 /** The trace of an operation that has just begun. */
 export interface OperationTrace {
@@ -44,19 +46,32 @@ export function beginOperationTrace(
   return { context, span };
 }
 
+/** `context`'s span as `operationContext` reads it back: a traceparent, whatever goes over the wire. */
+export function traceparent(context: Context): string | undefined {
+  const span = trace.getSpanContext(context);
+  if (span === undefined || !isSpanContextValid(span)) return undefined;
+  return `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, "0")}`;
+}
+
 /** The operation's context as kept on `object`; undefined when there is none. */
-export function operationContext(tracing: Tracing, object: KubeObject): Context | undefined {
-  const traceparent = object.metadata.annotations?.[traceAnnotation];
-  if (traceparent === undefined) return undefined;
-  const context = tracing.propagator.extract(ROOT_CONTEXT, { traceparent }, defaultTextMapGetter);
-  return trace.getSpanContext(context) === undefined ? undefined : context;
+export function operationContext(object: KubeObject): Context | undefined {
+  const kept = keptSpan(object);
+  return kept === undefined ? undefined : trace.setSpanContext(ROOT_CONTEXT, kept);
 }
 
 /** To the operation last kept on `object`. */
-export function operationLinks(tracing: Tracing, object: KubeObject): Link[] {
-  const context = operationContext(tracing, object);
-  const last = context === undefined ? undefined : trace.getSpanContext(context);
+export function operationLinks(object: KubeObject): Link[] {
+  const last = keptSpan(object);
   return last === undefined ? [] : [{ context: last, attributes: { "almanac.link": "last_operation" } }];
+}
+
+// Source: W3C Trace Context, level 2, section 3.2: all zeros are no ids.
+const traceparentText = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
+
+function keptSpan({ metadata }: KubeObject): SpanContext | undefined {
+  const [, traceId, spanId, flags] = traceparentText.exec(metadata.annotations?.[traceAnnotation] ?? "") ?? [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
 }
 
 /**

@@ -91,7 +91,7 @@ export function createOperations(options: OperationsOptions): Operations {
   let failed: FailedAttempt | undefined;
   let reconfigured: StatusInput["reconfigured"];
   const isContinued = session.journal.attempt !== undefined;
-  let operation = operationContext(manager.telemetry, session.vm);
+  let operation = operationContext(session.vm);
   let begun: Context | undefined;
 
   function keep(journal: Journal): void {
