@@ -1,6 +1,5 @@
 import {
   context as contexts,
-  ROOT_CONTEXT,
   type Context,
   type Link,
   type Span,
@@ -288,7 +287,7 @@ export function createController<T extends KubeObject>(options: ControllerOption
               ),
             options.reconcileTimeoutMs,
           );
-    await contexts.with(context, async () => {
+    const { result, outcome, durationSeconds } = await contexts.with(context, async () => {
       own.debug("reconciling");
       const startedAt = clock.monotonic();
       const result = await attempt(request, {
@@ -311,26 +310,38 @@ export function createController<T extends KubeObject>(options: ControllerOption
       const durationSeconds = (clock.monotonic() - startedAt) / 1000;
       timer?.cancel();
       const outcome = outcomeOf(result);
-      // A timer keeps the context it is made in: that of a machine at rest would keep the span of its last reconcile.
-      const afterMs = contexts.with(ROOT_CONTEXT, schedule, undefined, target, item, result);
-      if (outcome === "success" || result.type === "terminal") lastTry.delete(id);
-      else lastTry.set(id, span.spanContext());
-      const error = "error" in result ? result.error : undefined;
+      if (outcome === "success")
+        own.debug("reconciled", {
+          outcome,
+          result: result.type,
+          durationSeconds,
+          retries,
+          afterMs: result.type === "again" ? result.afterMs : undefined,
+        });
+      attemptOr(undefined, () => options.onReconciled?.({ request, outcome, durationSeconds }));
+      return { result, outcome, durationSeconds };
+    });
+    // Outside of its context, which a timer would keep: that of a machine at rest would keep the span of its last reconcile.
+    const afterMs = schedule(target, item, result);
+    if (outcome === "success" || result.type === "terminal") lastTry.delete(id);
+    else lastTry.set(id, span.spanContext());
+    const error = "error" in result ? result.error : undefined;
+    if (outcome !== "success") {
       const fields = {
         outcome,
         result: result.type,
         durationSeconds,
         retries,
         afterMs,
-        ...(error === undefined ? {} : { error: describeError(error) }),
+        error: describeError(error),
       };
-      if (outcome === "success") own.debug("reconciled", fields);
-      // What comes again by itself is told as a warning; what nobody retries is for someone to look at.
-      else if (result.type === "terminal") own.error("reconcile failed for good", fields);
-      else own.warn("reconcile failed", fields);
-      attemptOr(undefined, () => options.onReconciled?.({ request, outcome, durationSeconds }));
-      tracer.end(span, { type: result.type, outcome, error });
-    });
+      contexts.with(context, () => {
+        // What comes again by itself is told as a warning; what nobody retries is for someone to look at.
+        if (result.type === "terminal") own.error("reconcile failed for good", fields);
+        else own.warn("reconcile failed", fields);
+      });
+    }
+    tracer.end(span, { type: result.type, outcome, error });
   }
 
   function attemptOr<V>(otherwise: V, callback: () => V): V {

@@ -1,4 +1,4 @@
-import { context as contexts } from "@opentelemetry/api";
+import { context as contexts, ROOT_CONTEXT } from "@opentelemetry/api";
 import type { Clock } from "@almanac/core";
 
 interface WorkersOptions {
@@ -36,8 +36,8 @@ export function createWorkers(options: WorkersOptions): Workers {
     if (present === 0) ended.resolve();
   }
 
-  // Within the trace of whoever lends, all that comes after would belong to it.
-  const hire = contexts.bind(contexts.active(), () => {
+  // Within the trace of whoever starts it, or lends, all that comes after would belong to it.
+  const hire = contexts.bind(ROOT_CONTEXT, () => {
     present += 1;
     void serve();
   });
