@@ -1,8 +1,9 @@
-import { context, isSpanContextValid, trace } from "@opentelemetry/api";
+import { context } from "@opentelemetry/api";
 import { pino } from "pino";
 import type { LogFields, Logger } from "@almanac/core";
 import { formatLine } from "./log-text.ts";
 import { withoutSecrets } from "./redact.ts";
+import { parentOf } from "./trace/parent.ts";
 import type { LogOptions } from "./types.ts";
 
 export interface CreateLoggerOptions extends LogOptions {
@@ -47,8 +48,8 @@ function wrap(lines: pino.Logger, bound: LogFields): Logger {
 }
 
 function activeSpan(): object {
-  const span = trace.getSpanContext(context.active());
-  if (span === undefined || !isSpanContextValid(span)) return {};
+  const span = parentOf(context.active());
+  if (span === undefined) return {};
   const flags = span.traceFlags.toString(16).padStart(2, "0");
   return { trace_id: span.traceId, span_id: span.spanId, trace_flags: flags };
 }

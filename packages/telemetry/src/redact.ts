@@ -12,6 +12,13 @@ const aboutSecret = /(name|namespace|ref|refs|file|path|count|kind|version|expir
 // Fields the logger itself writes; a caller's of the same name would make the line ambiguous.
 const reserved = new Set(["level", "time", "service", "msg", "trace_id", "span_id", "trace_flags"]);
 
+const secretNames = new Map<string, boolean>();
+const maxNames = 1_000;
+const maxNameLength = 100;
+
+// What every text with a secret in it has somewhere; most texts have none of it.
+const suspicious = /-----BEGIN|bearer|basic|:\/\//i;
+
 const maxDepth = 8;
 const maxItems = 100;
 const maxText = 8192;
@@ -38,7 +45,14 @@ export function withoutSecrets(fields: Readonly<Record<string, unknown>>): Recor
 
 function isSecretName(key: string, value: unknown): boolean {
   if (value === undefined || value === null || typeof value === "boolean" || typeof value === "number") return false;
-  return secretName.test(key) && !aboutSecret.test(key);
+  let known = secretNames.get(key);
+  if (known === undefined) {
+    known = secretName.test(key) && !aboutSecret.test(key);
+    // Names come from code, and are short and few, unless somebody logs what users made up.
+    if (secretNames.size >= maxNames) secretNames.clear();
+    if (key.length <= maxNameLength) secretNames.set(key, known);
+  }
+  return known;
 }
 
 function clean(value: unknown, depth: number, parents: readonly object[]): unknown {
@@ -88,6 +102,7 @@ function describe(error: Error): Record<string, unknown> {
 }
 
 function cleanText(text: string): string {
+  if (text.length <= maxText && !suspicious.test(text)) return text;
   // Hiding comes first, so that a cut never leaves half a secret that is no longer recognised.
   const safe = text
     .slice(0, 4 * maxText)
