@@ -391,11 +391,13 @@ describe("createController", () => {
     const child = { namespace, name: "child" };
     await children.create({ metadata: { ...child, ownerReferences: [one, other] } });
     await eventually(() => seen.length === 1);
+    await children.patch(child, { data: { key: "b25jZQ==" } }, { type: "merge" });
+    await eventually(() => seen.length === 2);
     await children.patch(child, { metadata: { ownerReferences: [two] } }, { type: "merge" });
-    await eventually(() => seen.length === 3);
-    await children.delete(child);
     await eventually(() => seen.length === 4);
-    expect(seen).toEqual(["one", "one", "two", "two"]);
+    await children.delete(child);
+    await eventually(() => seen.length === 5);
+    expect(seen).toEqual(["one", "one", "one", "two", "two"]);
   });
 
   it("reads its own writes", async () => {

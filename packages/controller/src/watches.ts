@@ -32,10 +32,16 @@ export function watch<T extends KubeObject>(informer: Informer<T>, settings: Wat
       if (typed.type === "update" && typed.resync) return [];
       if (settings.predicates?.every((passes) => passes(typed)) === false) return [];
       const requests = settings.map(typed.object);
-      // The former owner needs to know as well that it lost something.
-      return typed.type === "update" ? [...settings.map(typed.old), ...requests] : requests;
+      if (typed.type !== "update") return requests;
+      // The former owner needs to know as well that it lost something. One that is the same would be looked at twice.
+      const known = new Set(requests.map(idOf));
+      return [...settings.map(typed.old).filter((request) => !known.has(idOf(request))), ...requests];
     },
   };
+}
+
+function idOf({ namespace, name }: Request): string {
+  return `${namespace}/${name}`;
 }
 
 export interface OwnerOptions {
