@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Kind } from "@almanac/catalog";
-import { createController, generationChanged, or, watch } from "@almanac/controller";
+import { createController, generationChanged, not, or, watch } from "@almanac/controller";
 import type { Controller, ControllerOptions, Predicate, Request } from "@almanac/controller";
 import type { KubeObject } from "@almanac/kube";
 import type { VirtualMachine } from "./api/virtual-machine.ts";
@@ -21,7 +21,7 @@ import { journalAnnotation } from "./operation/session.ts";
 import { referenceKey } from "./resources.ts";
 import { readSnapshotJournal } from "./snapshot/journal.ts";
 import { createSnapshotReconciler } from "./snapshot/reconciler.ts";
-import { becameReal, countedSiblings } from "./snapshot/siblings.ts";
+import { becameReal, countedSiblings, isAtRest } from "./snapshot/siblings.ts";
 import { machineProvider, readJournal } from "./virtual-machine/journal.ts";
 import { findProvider } from "./virtual-machine/references.ts";
 
@@ -58,7 +58,15 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
     watches: [
       watch(machines, {
         map: (vm) => informers.vmSnapshots.byIndex("machine", keyOf(vm)).map(requestOf),
-        predicates: [machineMoved],
+        predicates: [machineReplaced],
+      }),
+      watch(machines, {
+        map: (vm) =>
+          informers.vmSnapshots
+            .byIndex("machine", keyOf(vm))
+            .filter((snapshot) => !isAtRest(snapshot))
+            .map(requestOf),
+        predicates: [machineMoved, not(machineReplaced)],
       }),
       watch(informers.vmSnapshots, {
         map: (snapshot) => countedSiblings(snapshot, manager),
@@ -188,6 +196,11 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
 /** Another class is used. */
 const classChanged: Predicate<VirtualMachine> = (event) =>
   event.type !== "update" || !isDeepStrictEqual(event.old.spec.classRef, event.object.spec.classRef);
+
+/** The machine came, went, or is another one at its provider. */
+const machineReplaced: Predicate<VirtualMachine> = (event) =>
+  event.type !== "update" ||
+  (event.object.metadata.deletionTimestamp === undefined && readJournal(event.old).id !== readJournal(event.object).id);
 
 /** An operation on the machine began or ended, it is to go, or it is powered otherwise. */
 const machineMoved: Predicate<VirtualMachine> = or<VirtualMachine>(

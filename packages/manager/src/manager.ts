@@ -363,7 +363,10 @@ function createControllers(
         map: (secret) => users("secret")(secret).filter((machine) => isUnmet(machine, informers)),
       }),
       watch(informers.vmSnapshots, {
-        map: (snapshot) => [{ namespace: snapshot.metadata.namespace, name: machineNameOf(snapshot) }],
+        map: (snapshot) =>
+          [{ namespace: snapshot.metadata.namespace, name: machineNameOf(snapshot) }].filter(
+            ({ namespace, name }) => informers.virtualMachines.get(namespace, name) !== undefined,
+          ),
         predicates: [(event) => event.type === "update" && snapshotAppeared(event.old, event.object)],
       }),
     ],

@@ -1,5 +1,6 @@
 import type { Request } from "@almanac/controller";
 import type { VMSnapshot } from "../api/vm-snapshot.ts";
+import { findCondition } from "../conditions.ts";
 import type { ManagerContext } from "../context.ts";
 import { referenceKey } from "../resources.ts";
 import { machineNameOf, readSnapshotJournal } from "./journal.ts";
@@ -35,4 +36,19 @@ export function countedSiblings(snapshot: VMSnapshot, manager: Pick<ManagerConte
 /** The snapshot has come into being. */
 export function becameReal(old: VMSnapshot, object: VMSnapshot): boolean {
   return readSnapshotJournal(old).id === undefined && readSnapshotJournal(object).id !== undefined;
+}
+
+/** It was taken and said to be ready: whatever its machine does next, short of going, is nothing to it. */
+export function isAtRest(snapshot: VMSnapshot): boolean {
+  const { metadata, status } = snapshot;
+  const { id, create, delete: removal } = readSnapshotJournal(snapshot);
+  const ready = findCondition(status?.conditions, "Ready");
+  return (
+    id !== undefined &&
+    create === undefined &&
+    removal === undefined &&
+    metadata.deletionTimestamp === undefined &&
+    ready?.status === "True" &&
+    ready.observedGeneration === metadata.generation
+  );
 }
