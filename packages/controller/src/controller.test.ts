@@ -400,6 +400,36 @@ describe("createController", () => {
     expect(seen).toEqual(["one", "one", "one", "two", "two"]);
   });
 
+  it("looks once at an object of which many others change", async () => {
+    const counts: number[] = [];
+    const tokens = client.resource(secrets);
+    const watched = createInformer(tokens, { namespace });
+    const controller = controllerWith({
+      predicates: [generationChanged()],
+      watches: [watch(watched, { map: () => [{ namespace, name: "sum" }], batchMs: 1_000 })],
+      reconcile: () => {
+        counts.push(watched.list().length);
+        return Promise.resolve(done());
+      },
+    });
+    await run(controller);
+    await watched.synced();
+    await create("sum");
+    await eventually(() => counts.length === 1);
+    for (let made = 0; made < 5; made++) await tokens.create({ metadata: { namespace, generateName: "token-" } });
+    await eventually(() => watched.list().length === 5);
+    await clock.advance(999);
+    expect(counts).toEqual([0]);
+    await clock.advance(1);
+    await eventually(() => counts.length === 2);
+    await tokens.create({ metadata: { namespace, generateName: "token-" } });
+    await eventually(() => watched.list().length === 6);
+    await clock.advance(1_000);
+    await eventually(() => counts.length === 3);
+    expect(counts).toEqual([0, 5, 6]);
+    expect(() => watch(watched, { map: () => [], batchMs: Number.NaN })).toThrow("batchMs must be a time");
+  });
+
   it("reads its own writes", async () => {
     const values: (string | undefined)[] = [];
     const controller = controllerWith({

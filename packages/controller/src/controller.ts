@@ -18,7 +18,7 @@ import type { QueueInstruments } from "./queue-metrics.ts";
 import { createReconcileTracer } from "./reconcile-span.ts";
 import { outcomeOf, type ReconcileOutcome, type Result } from "./result.ts";
 import type { Request, Watch } from "./watches.ts";
-import { createWorkQueue, type Priority, type WorkItem, type WorkQueue } from "./work-queue.ts";
+import { createWorkQueue, type Priority, type WorkCause, type WorkItem, type WorkQueue } from "./work-queue.ts";
 import { createWorkers, type Workers } from "./workers.ts";
 
 /** What a controller records with; a Telemetry fits. */
@@ -147,8 +147,14 @@ export function createController<T extends KubeObject>(options: ControllerOption
 
   function subscribe(target: WorkQueue<Request>): Cleanup {
     const subscriptions = createCleanup();
-    const offer = (request: Request, settings: Parameters<typeof target.add>[1]): void => {
-      if (partition?.owns(request.namespace) !== false) target.add(request, settings);
+    const offer = (
+      request: Request,
+      settings: { readonly priority: Priority; readonly cause?: WorkCause | undefined },
+      afterMs = 0,
+    ): void => {
+      if (partition?.owns(request.namespace) === false) return;
+      if (afterMs > 0) target.addAfter(request, afterMs, { priority: settings.priority });
+      else target.add(request, settings);
     };
     if (partition !== undefined) {
       subscriptions.use(
@@ -174,9 +180,8 @@ export function createController<T extends KubeObject>(options: ControllerOption
         watched.informer.onEvent((event: InformerEvent<KubeObject>, atMs) => {
           const calm = event.type === "add" && event.initial;
           const cause = { name: `${event.type} ${watched.informer.definition.kind}`, atMs };
-          for (const request of watched.requests(event)) {
-            offer(request, { priority: calm ? "low" : "normal", cause });
-          }
+          const priority = calm ? "low" : "normal";
+          for (const request of watched.requests(event)) offer(request, { priority, cause }, watched.batchMs);
         }),
       );
     }

@@ -1,4 +1,5 @@
 import type { Informer, InformerEvent, KubeObject } from "@almanac/kube";
+import { ControllerError } from "./error.ts";
 import type { Predicate } from "./predicates.ts";
 
 /** Names the object to reconcile. A cluster-scoped one has an empty namespace. */
@@ -10,6 +11,8 @@ export interface Request {
 /** Another resource whose changes lead to reconciles; made by `watch`. */
 export interface Watch {
   readonly informer: Informer<KubeObject>;
+  /** Its requests wait so long for others, milliseconds. */
+  readonly batchMs?: number;
   /** What `event` asks to reconcile. May throw. */
   requests(event: InformerEvent<KubeObject>): readonly Request[];
 }
@@ -19,13 +22,21 @@ export interface WatchSettings<T extends KubeObject> {
   readonly map: (object: T) => readonly Request[];
   /** All must let an event pass. Default: every event passes. */
   readonly predicates?: readonly Predicate<T>[];
+  /**
+   * Changes within so long after the first, milliseconds, lead to one reconcile of an object: for sums over many others, which change faster than
+   * anybody reads them. Default: 0, at once.
+   */
+  readonly batchMs?: number;
 }
 
-/** Reconciles for changes of another resource. */
+/** Reconciles for changes of another resource. Throws `invalid_options` for what is no time. */
 export function watch<T extends KubeObject>(informer: Informer<T>, settings: WatchSettings<T>): Watch {
+  if (!((settings.batchMs ?? 0) >= 0))
+    throw new ControllerError("invalid_options", `batchMs must be a time in milliseconds, got ${settings.batchMs}`);
   return {
     // Subscribed to for its events only, which come back to `requests` below as the T they are.
     informer: informer,
+    ...(settings.batchMs === undefined ? {} : { batchMs: settings.batchMs }),
     requests(event) {
       const typed = event as InformerEvent<T>;
       // The controller has its own resync; that of a watched informer is meant for its own kind.

@@ -27,6 +27,9 @@ import { findProvider } from "./virtual-machine/references.ts";
 
 type Shared<T extends KubeObject> = Omit<ControllerOptions<T>, "name" | "informer" | "reconcile">;
 
+/** How old the number of machines that use something may be: with thousands of users each count is a walk over all of them. */
+const countingMs = 500;
+
 /** What the controllers of all kinds have in common. */
 export interface KindSettings {
   readonly shared: <T extends KubeObject>(kind: Kind) => Shared<T>;
@@ -160,6 +163,7 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
       watch(machines, {
         map: ({ metadata, spec }) => [requestTo(spec.classRef, metadata.namespace)],
         predicates: [classChanged],
+        batchMs: countingMs,
       }),
       watch(informers.providers, {
         map: ({ metadata }) => informers.vmClasses.list(metadata.namespace).map(requestOf),
@@ -182,6 +186,7 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
             networkRef === undefined ? [] : [requestTo(networkRef, metadata.namespace)],
           ),
         predicates: [or<VirtualMachine>(generationChanged(), addressesChanged)],
+        batchMs: countingMs,
       }),
       watch(informers.providers, {
         map: ({ metadata }) => informers.vmNetworkAttachments.list(metadata.namespace).map(requestOf),
