@@ -27,6 +27,8 @@ export interface KubeClientOptions {
   readonly maxResponseBytes?: number;
   /** Makes a CLIENT span of every request that is sent while a sampled span is active, watches apart. Default: none. */
   readonly tracerProvider?: TracerProvider;
+  /** A request that succeeds at its first try in less, milliseconds, makes no span: it says little, and most are such. Default: 0, all do. */
+  readonly traceOverMs?: number;
   /** Longest line of a watch. Default: 16 MiB, ten times what etcd takes. */
   readonly maxLineBytes?: number;
 }
@@ -75,7 +77,11 @@ export function createKubeClient(connection: KubeConnection, options: KubeClient
     userAgent,
     maxResponseBytes: options.maxResponseBytes ?? 256 * 1024 * 1024,
   });
-  const tracer = createRequestTracer(options.tracerProvider, transport.server);
+  const tracer = createRequestTracer({
+    provider: options.tracerProvider,
+    server: transport.server,
+    overMs: options.traceOverMs ?? 0,
+  });
   const limiter =
     options.rateLimit === undefined
       ? undefined

@@ -61,4 +61,33 @@ describe("a client's spans", () => {
       { ...common, status: 404, error: "404", resend: undefined },
     ]);
   });
+
+  it("are left out where a request succeeds at once, if that is asked for", async () => {
+    await using api = await startFlakyApi();
+    const client = api.client({ tracerProvider, traceOverMs: 200 });
+    const maps = client.resource({
+      group: "",
+      version: "v1",
+      plural: "configmaps",
+      kind: "ConfigMap",
+      namespaced: true,
+    });
+    await maps.create({ metadata: { namespace: "default", name: "c" } });
+    spans.reset();
+    const parent = tracerProvider.getTracer("test").startSpan("reconcile");
+    await contexts.with(trace.setSpan(contexts.active(), parent), async () => {
+      await maps.get({ namespace: "default", name: "c" });
+      expect(spans.getFinishedSpans()).toHaveLength(0);
+      await maps.get({ namespace: "default", name: "b" }).catch(() => {});
+      api.fault = () => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250);
+        return undefined;
+      };
+      await maps.get({ namespace: "default", name: "c" });
+    });
+    const made = spans.getFinishedSpans();
+    expect(made.map(({ attributes }) => attributes["http.response.status_code"])).toEqual([404, 200]);
+    const [seconds = 0, nanos = 0] = made[1]?.duration ?? [];
+    expect(seconds * 1_000 + nanos / 1e6).toBeGreaterThanOrEqual(200);
+  });
 });

@@ -33,6 +33,7 @@ export async function manager(flags: ManagerFlags): Promise<void> {
     userAgent: `virtrigaud-manager/${packageVersion}`,
     logger: telemetry.logger,
     tracerProvider: telemetry.tracerProvider,
+    traceOverMs: 100,
   });
   await using running = await startManager({
     kube,
