@@ -80,7 +80,7 @@ export function createReconcileTracer(provider: TracerProvider, kind: string): R
       return { span, context };
     },
     end(span, { type, outcome, error }) {
-      span.setAttributes({ "almanac.reconcile.result": type, "almanac.reconcile.outcome": outcome });
+      span.setAttribute("almanac.reconcile.result", type).setAttribute("almanac.reconcile.outcome", outcome);
       if (outcome !== "success") {
         if (error instanceof Error) span.recordException(error);
         span.setStatus({ code: SpanStatusCode.ERROR, message: describeError(error) });

@@ -27,7 +27,12 @@ function findSampledSpan(current: Context): Span | undefined {
   if (current === last.sampled) return last.span;
   const span = trace.getSpan(current);
   const spanContext = span?.spanContext();
-  if (spanContext !== undefined && (spanContext.traceFlags & TraceFlags.SAMPLED) !== 0 && hasIds(spanContext)) {
+  if (
+    spanContext !== undefined &&
+    (spanContext.traceFlags & TraceFlags.SAMPLED) !== 0 &&
+    // Whoever records spans makes them with ids.
+    (span?.isRecording() === true || hasIds(spanContext))
+  ) {
     last.sampled = current;
     last.span = span;
     return span;

@@ -180,7 +180,8 @@ export class RecordingSpan implements Span {
   }
 
   setAttributes(attributes: Attributes | null | undefined): this {
-    for (const [key, value] of Object.entries(attributes ?? {})) this.setAttribute(key, value);
+    if (attributes === null || attributes === undefined) return this;
+    for (const key of Object.keys(attributes)) this.setAttribute(key, attributes[key]);
     return this;
   }
 
