@@ -36,13 +36,15 @@ export interface KindSettings {
   readonly traced: <T extends KubeObject>(isUnderway: (object: T) => boolean) => Partial<Shared<T>>;
   /** Changes that a person made. */
   readonly changed: Predicate;
+  /** All but the object's going. */
+  readonly isThere: Predicate;
   readonly providerBecameUsable: Predicate<never>;
 }
 
 /** Controllers of the kinds beside Provider and VirtualMachine. */
 export function createKindControllers(manager: ManagerContext, settings: KindSettings): Controller[] {
   const { informers } = manager;
-  const { shared, traced, changed } = settings;
+  const { shared, traced, changed, isThere } = settings;
   const providerBecameUsable = settings.providerBecameUsable as Predicate;
   const machines = informers.virtualMachines;
   const backoff = { baseMs: 1_000, maxMs: 300_000 };
@@ -55,7 +57,7 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
     }),
     name: "vmsnapshot",
     informer: informers.vmSnapshots,
-    predicates: [changed],
+    predicates: [changed, isThere],
     reconcile: createSnapshotReconciler(manager),
     backoff,
     watches: [

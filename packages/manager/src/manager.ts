@@ -349,7 +349,7 @@ function createControllers(
     ...shared("VirtualMachine"),
     name: "virtualmachine",
     informer: informers.virtualMachines,
-    predicates: [changed],
+    predicates: [changed, isThere],
     reconcile: createMachineReconciler(manager),
     ...traced((vm: VirtualMachine) => readJournal(vm).attempt !== undefined),
     backoff: { baseMs: 1_000, maxMs: 300_000 },
@@ -375,10 +375,14 @@ function createControllers(
     shared,
     traced,
     changed,
+    isThere,
     providerBecameUsable,
   });
   return [providers, machines, ...others];
 }
+
+/** For a kind with a finalizer nothing is left to do once its object is gone. */
+const isThere: Predicate = ({ type }) => type !== "delete";
 
 /** It was said to lack something it names, or to be unable to use it. */
 function isUnmet({ namespace, name }: Request, informers: Informers): boolean {

@@ -55,13 +55,14 @@ class NotServing extends Error {}
 export function createMachineReconciler(
   manager: ManagerContext,
 ): (request: Request, context: ReconcileContext<VirtualMachine>) => Promise<Result> {
+  const { virtualMachines } = manager.informers;
   const looks = createLooks(manager.clock);
+  virtualMachines.onEvent(({ type, object }) => {
+    if (type === "delete") looks.forget(object.metadata.namespace, object.metadata.name);
+  });
   return async (request, context) => {
-    const vm = manager.informers.virtualMachines.get(request.namespace, request.name);
-    if (vm === undefined) {
-      looks.forget(request.namespace, request.name);
-      return done();
-    }
+    const vm = virtualMachines.get(request.namespace, request.name);
+    if (vm === undefined) return done();
     const deleting = vm.metadata.deletionTimestamp !== undefined;
     if (deleting && vm.metadata.finalizers?.includes(finalizer) !== true) return done();
     if (manager.released.has(vm.metadata.uid)) return done();
