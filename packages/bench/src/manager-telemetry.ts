@@ -1,10 +1,10 @@
-import { createWriteStream } from "node:fs";
 import { virtrigaud } from "@almanac/catalog";
 import { createNoopTelemetry, startTelemetry } from "@almanac/telemetry";
 import type { Telemetry } from "@almanac/telemetry";
 
 /** Everything is no-op; every measurement and span is recorded; and every span is exported too. */
-export type TelemetryKind = "none" | "recorded" | "exported";
+export const telemetryKinds = ["none", "recorded", "exported"] as const;
+export type TelemetryKind = (typeof telemetryKinds)[number];
 
 /** The telemetry of a manager under measurement; `tracesUrl` is where spans go over OTLP when they are exported. */
 export async function managerTelemetry(kind: TelemetryKind, tracesUrl = ""): Promise<Telemetry> {
@@ -14,8 +14,7 @@ export async function managerTelemetry(kind: TelemetryKind, tracesUrl = ""): Pro
     owner: "manager",
     catalogs: [virtrigaud],
     metrics: { port: 0 },
-    // Written, and read by nobody.
-    logs: { level: "info", destination: createWriteStream("/dev/null") },
+    logs: { level: "info" },
     env: {
       ...process.env,
       OTEL_TRACES_SAMPLER: "always_on",

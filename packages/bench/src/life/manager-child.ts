@@ -3,19 +3,22 @@ import { startManager } from "@almanac/manager";
 import type { Telemetry } from "@almanac/telemetry";
 import { managerTelemetry } from "../manager-telemetry.ts";
 import type { TelemetryKind } from "../manager-telemetry.ts";
+import { createSwitchedTelemetry } from "../switched-telemetry.ts";
+import type { SwitchedTelemetry } from "../switched-telemetry.ts";
 
 /** What the manager's process is told, as JSON in its first argument. */
 export interface ManagerSettings {
   readonly kubeconfig: string;
   /** `host:port` of the only provider. */
   readonly provider: string;
-  readonly telemetry: TelemetryKind;
+  /** "switched": all of them, one at a time, beginning with "none". */
+  readonly telemetry: TelemetryKind | "switched";
   /** Where spans go over OTLP when they are exported. */
   readonly tracesUrl: string;
 }
 
-/** What the manager's process is asked. */
-export type Question = "cpu" | "counts";
+/** What the manager's process is asked, or told: to send what waits to be exported, or which of its telemetries to use from now on. */
+export type Question = "cpu" | "counts" | "flush" | TelemetryKind;
 
 /** User and system time so far; answered before anything else is done, so that the question costs nothing. */
 export interface CpuAnswer {
@@ -31,21 +34,36 @@ export interface CountsAnswer {
 
 const settings = JSON.parse(process.argv[2] ?? "{}") as ManagerSettings;
 let reconciles = 0;
-const telemetry = countReconciles(await managerTelemetry(settings.telemetry, settings.tracesUrl));
+const { telemetry: chosen, metricsUrls, use } = await chosenTelemetry();
+const telemetry = countReconciles(chosen);
 const kube = createKubeClient(await loadKubeConfig({ kubeconfig: settings.kubeconfig }), {
   logger: telemetry.logger,
   tracerProvider: telemetry.tracerProvider,
+  // As `almanac manager` has it.
+  traceOverMs: 100,
 });
 await startManager({ kube, telemetry, tls: "insecure", providerEndpoint: () => settings.provider, concurrency: 32 });
 process.on("message", (question: Question) => void answer(question));
 process.on("disconnect", () => process.exit());
 process.send?.("started");
 
+async function chosenTelemetry(): Promise<SwitchedTelemetry> {
+  if (settings.telemetry === "switched") return await createSwitchedTelemetry(settings.tracesUrl);
+  const only = await managerTelemetry(settings.telemetry, settings.tracesUrl);
+  const metricsUrls = only.metricsUrl === undefined ? [] : [only.metricsUrl];
+  return { telemetry: only, metricsUrls, use: () => {} };
+}
+
 async function answer(question: Question): Promise<void> {
-  const { user, system } = process.cpuUsage();
-  const answered: CpuAnswer | CountsAnswer =
-    question === "cpu" ? { cpuSeconds: (user + system) / 1e6, reconciles } : { operations: await operationsSoFar() };
-  process.send?.(answered);
+  if (question === "cpu") {
+    const { user, system } = process.cpuUsage();
+    process.send?.({ cpuSeconds: (user + system) / 1e6, reconciles } satisfies CpuAnswer);
+    return;
+  }
+  const counts: CountsAnswer = { operations: question === "counts" ? await operationsSoFar() : {} };
+  if (question === "flush") await telemetry.flush();
+  else if (question !== "counts") use(question);
+  process.send?.(counts);
 }
 
 /** Counted beside the metric, which a manager without telemetry does not have. */
@@ -71,13 +89,14 @@ function countReconciles(own: Telemetry): Telemetry {
 }
 
 async function operationsSoFar(): Promise<CountsAnswer["operations"]> {
-  if (telemetry.metricsUrl === undefined) return {};
-  const page = await (await fetch(`${telemetry.metricsUrl}/metrics`)).text();
   const counts: Record<string, number> = {};
-  for (const [, labels = "", value] of page.matchAll(/^virtrigaud_vm_operations_total\{(.*)\} (\S+)$/gm)) {
-    const of = (label: string): string => new RegExp(`\\b${label}="([^"]*)"`).exec(labels)?.[1] ?? "";
-    const key = `${of("operation")} ${of("outcome")}`;
-    if (Number(value) > 0) counts[key] = (counts[key] ?? 0) + Number(value);
+  for (const url of metricsUrls) {
+    const page = await (await fetch(`${url}/metrics`)).text();
+    for (const [, labels = "", value] of page.matchAll(/^virtrigaud_vm_operations_total\{(.*)\} (\S+)$/gm)) {
+      const of = (label: string): string => new RegExp(`\\b${label}="([^"]*)"`).exec(labels)?.[1] ?? "";
+      const key = `${of("operation")} ${of("outcome")}`;
+      if (Number(value) > 0) counts[key] = (counts[key] ?? 0) + Number(value);
+    }
   }
   return counts;
 }

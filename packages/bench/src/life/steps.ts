@@ -78,18 +78,20 @@ export async function take(step: Step, world: World, names: readonly string[], s
 }
 
 /**
- * Compares what was asked of `machines` machines with the provider's journal and with what managers counted.
+ * Compares what was asked of `machines` machines with the provider's journal, and what was asked of `counted` of them with what managers
+ * counted.
  *
  * @throws Error naming what differs.
  */
 export function checkWork(
   world: World,
   machines: number,
-  operations: readonly Readonly<Record<string, number>>[] | undefined,
+  operations: readonly Readonly<Record<string, number>>[],
+  counted = machines,
 ): void {
-  const wanted = (of: (doing: Doing) => readonly string[]): Record<string, number> => {
+  const wanted = (of: (doing: Doing) => readonly string[], times: number): Record<string, number> => {
     const counts: Record<string, number> = {};
-    for (const key of steps.flatMap((step) => of(doings[step]))) counts[key] = (counts[key] ?? 0) + machines;
+    for (const key of steps.flatMap((step) => of(doings[step]))) counts[key] = (counts[key] ?? 0) + times;
     return counts;
   };
   const differ: string[] = [];
@@ -100,21 +102,19 @@ export function checkWork(
   compare(
     "journal",
     Object.fromEntries(world.effects),
-    wanted((doing) => doing.effects),
+    wanted(({ effects }) => effects, machines),
   );
-  if (operations !== undefined) {
-    const sum: Record<string, number> = {};
-    for (const [key, value] of operations.flatMap((counts) => Object.entries(counts))) {
-      // Looks are as many as time allows.
-      if (key !== "Describe success")
-        sum[key.replace(/ success$/, "")] = (sum[key.replace(/ success$/, "")] ?? 0) + value;
-    }
-    compare(
-      "metrics",
-      sum,
-      wanted((doing) => doing.operations),
-    );
+  const sum: Record<string, number> = {};
+  for (const [key, value] of operations.flatMap((counts) => Object.entries(counts))) {
+    // Looks are as many as time allows.
+    if (key !== "Describe success")
+      sum[key.replace(/ success$/, "")] = (sum[key.replace(/ success$/, "")] ?? 0) + value;
   }
+  compare(
+    "metrics",
+    sum,
+    wanted((doing) => doing.operations, counted),
+  );
   if (world.present > 0) differ.push(`${world.present} machines are left at the provider`);
   if (differ.length > 0) throw new Error(`the work was not done as asked:\n${differ.join("\n")}`);
 }

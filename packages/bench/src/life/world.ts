@@ -12,7 +12,7 @@ import type { VirtualMachine, VMSnapshot } from "@almanac/manager";
 import { startMockProvider } from "@almanac/provider-mock";
 import { createNoopTelemetry } from "@almanac/telemetry";
 import type { Telemetry } from "@almanac/telemetry";
-import type { TelemetryKind } from "../manager-telemetry.ts";
+import type { ManagerSettings } from "./manager-child.ts";
 import { startManagerProcess } from "./manager-process.ts";
 import type { ManagerProcess } from "./manager-process.ts";
 
@@ -35,7 +35,7 @@ export interface World extends AsyncDisposable {
   readonly present: number;
   /** Resolves with the time of `performance.now()` when the provider is asked for the machine `id` next. */
   nextLook(id: string): Promise<number>;
-  startManager(telemetry: TelemetryKind): Promise<ManagerProcess>;
+  startManager(telemetry: ManagerSettings["telemetry"]): Promise<ManagerProcess>;
 }
 
 /** With a Provider without a rate limit, two classes and an image; no machines. */
