@@ -1,5 +1,5 @@
 import type { TextMapPropagator } from "@opentelemetry/api";
-import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from "@opentelemetry/core";
+import { CompositePropagator, W3CBaggagePropagator } from "@opentelemetry/core";
 import {
   AlwaysOffSampler,
   AlwaysOnSampler,
@@ -8,6 +8,7 @@ import {
   type Sampler,
 } from "@opentelemetry/sdk-trace";
 import type { Environment } from "./environment.ts";
+import { TraceContextPropagator } from "./trace/propagator.ts";
 import { ParentBasedAlwaysOnSampler } from "./trace/sampler.ts";
 
 /** The sampler of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`. */
@@ -30,6 +31,6 @@ export function createSampler({ name, ratio }: Environment["sampler"]): Sampler 
 
 /** The propagators of `OTEL_PROPAGATORS`, as one. */
 export function createPropagator(names: Environment["propagators"]): TextMapPropagator {
-  const create = { tracecontext: () => new W3CTraceContextPropagator(), baggage: () => new W3CBaggagePropagator() };
+  const create = { tracecontext: () => new TraceContextPropagator(), baggage: () => new W3CBaggagePropagator() };
   return new CompositePropagator({ propagators: names.map((name) => create[name]()) });
 }
