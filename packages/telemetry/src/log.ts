@@ -1,4 +1,4 @@
-import { context } from "@opentelemetry/api";
+import { context, TraceFlags } from "@opentelemetry/api";
 import { pino } from "pino";
 import type { LogFields, Logger } from "@almanac/core";
 import { formatLine } from "./log-text.ts";
@@ -36,7 +36,9 @@ export function createLogger(options: CreateLoggerOptions): Logger {
 function wrap(lines: pino.Logger, bound: LogFields): Logger {
   const write = (level: "debug" | "info" | "warn" | "error", message: string, fields?: LogFields): void => {
     if (!lines.isLevelEnabled(level)) return;
-    lines[level]({ ...(withoutSecrets({ ...bound, ...fields }) as object), ...activeSpan() }, message);
+    const line = withoutSecrets({ ...bound, ...fields });
+    addActiveSpan(line);
+    lines[level](line, message);
   };
   return {
     debug: (message, fields) => write("debug", message, fields),
@@ -47,9 +49,12 @@ function wrap(lines: pino.Logger, bound: LogFields): Logger {
   };
 }
 
-function activeSpan(): object {
+const sampled: number = TraceFlags.SAMPLED;
+
+function addActiveSpan(line: Record<string, unknown>): void {
   const span = parentOf(context.active());
-  if (span === undefined) return {};
-  const flags = span.traceFlags.toString(16).padStart(2, "0");
-  return { trace_id: span.traceId, span_id: span.spanId, trace_flags: flags };
+  if (span === undefined) return;
+  line["trace_id"] = span.traceId;
+  line["span_id"] = span.spanId;
+  line["trace_flags"] = span.traceFlags === sampled ? "01" : span.traceFlags.toString(16).padStart(2, "0");
 }
