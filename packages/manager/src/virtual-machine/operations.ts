@@ -399,7 +399,7 @@ export function createOperations(options: OperationsOptions): Operations {
     get traceNote() {
       return traceNote(operation);
     },
-    traced: (run) => (begun === undefined ? run() : contexts.with(begun, run)),
+    traced: (run) => (begun === undefined || contexts.active() === begun ? run() : contexts.with(begun, run)),
     async begin(attempt) {
       // Throws while there is nobody to ask, which is no attempt either.
       options.peer();

@@ -141,35 +141,41 @@ function createMachineReconcile(
     const isListed = cover === "covered" && !looks.isAlone(vm);
     if (cover === "asking" && isDue) return again(listPauseMs, { priority: "low" });
     operations.observed = isListed || !isDue ? atRest : undefined;
-    for (let steps = 0; steps < mostSteps; steps++) {
-      const revert = revertWish(vm, session.journal, informers);
-      session.journal = afterRevertWish(session.journal, revert);
-      revertProblem = revert.state === "blocked" ? revert.problem : undefined;
-      const nowMs = clock.now();
-      const step = plan({
-        revert: revert.state === "due" ? revert.target : undefined,
-        nowMs,
-        generation: vm.metadata.generation,
-        deleting,
-        journal: withSteadyTimes(session.journal, nowMs),
-        task: operations.task,
-        wish: desired,
-        observed: operations.observed,
-        reconfiguresOnline: provider?.status?.reportedCapabilities?.supportsReconfigureOnline !== false,
-      });
-      if (atRest !== undefined && operations.observed === atRest) {
-        if (step.type === "rest") return settle(rest(isListed, cover));
-        // Whatever is to be done begins with a look of its own.
-        operations.observed = undefined;
-        continue;
+    let steps = 0;
+    const advance = async (): Promise<Result> => {
+      while (steps++ < mostSteps) {
+        const revert = revertWish(vm, session.journal, informers);
+        session.journal = afterRevertWish(session.journal, revert);
+        revertProblem = revert.state === "blocked" ? revert.problem : undefined;
+        const nowMs = clock.now();
+        const step = plan({
+          revert: revert.state === "due" ? revert.target : undefined,
+          nowMs,
+          generation: vm.metadata.generation,
+          deleting,
+          journal: withSteadyTimes(session.journal, nowMs),
+          task: operations.task,
+          wish: desired,
+          observed: operations.observed,
+          reconfiguresOnline: provider?.status?.reportedCapabilities?.supportsReconfigureOnline !== false,
+        });
+        if (atRest !== undefined && operations.observed === atRest) {
+          if (step.type === "rest") return settle(rest(isListed, cover));
+          // Whatever is to be done begins with a look of its own.
+          operations.observed = undefined;
+          continue;
+        }
+        const result = await operations.traced(() => take(step));
+        if (result !== undefined) return result;
+        // What could not be carried out is not made better by asking for more.
+        if (operations.failed?.error.outcome === "error")
+          return operations.traced(() => settle(again(manager.describeIntervalMs)));
+        // All that follows belongs to what was begun: its context is entered once.
+        if (isBeginning(step)) return operations.traced(advance);
       }
-      const result = await operations.traced(() => take(step));
-      if (result !== undefined) return result;
-      // What could not be carried out is not made better by asking for more.
-      if (operations.failed?.error.outcome === "error")
-        return operations.traced(() => settle(again(manager.describeIntervalMs)));
-    }
-    throw new ManagerError("unexpected_state", `the machine was not at rest after ${mostSteps} steps`);
+      throw new ManagerError("unexpected_state", `the machine was not at rest after ${mostSteps} steps`);
+    };
+    return advance();
   }
 
   function ageOf(what: string, sinceMs: number): number {
@@ -442,6 +448,10 @@ function createMachineReconcile(
   }
 
   return { run, onError: (thrown) => operations.traced(() => onError(thrown)) };
+}
+
+function isBeginning({ type }: Step): boolean {
+  return type === "create" || type === "reconfigure" || type === "revert" || type === "power" || type === "delete";
 }
 
 /** Already kept, counted and said; only the controller needs to hear of it. */
