@@ -97,7 +97,9 @@ async function prepare(kube: KubeClient): Promise<void> {
 
 function startManagerProcess(settings: ConvergeSettings): Promise<ChildProcess> {
   return new Promise((resolve, reject) => {
-    const manager = fork(child, [JSON.stringify(settings)], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const manager = fork(child, [JSON.stringify(settings)], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
+    // Its log goes where a container's does, into a pipe that somebody reads.
+    manager.stdout?.resume();
     manager.once("message", () => resolve(manager));
     manager.once("error", reject);
     manager.once("close", (code) => reject(new Error(`the manager's process ended with ${code}`)));
