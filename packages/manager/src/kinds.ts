@@ -75,7 +75,12 @@ export function createKindControllers(manager: ManagerContext, settings: KindSet
       }),
       watch(informers.vmSnapshots, {
         map: (snapshot) => countedSiblings(snapshot, manager),
-        predicates: [(event) => event.type === "update" && becameReal(event.old, event.object)],
+        // Whether it counts: once it exists, and unless it is pinned.
+        predicates: [
+          (event) =>
+            event.type === "update" &&
+            (becameReal(event.old, event.object) || event.old.metadata.generation !== event.object.metadata.generation),
+        ],
       }),
       watch(informers.providers, {
         map: (provider) => [

@@ -170,4 +170,20 @@ describe.concurrent("createSnapshotReconciler", () => {
     expect(snapshotEffects(world).filter((method) => method === "DeleteSnapshot")).toHaveLength(2);
     expect(eventsOf(world, "old").map(({ reason }) => reason)).toContain("Expired");
   });
+
+  it("counts what is not pinned any more", async () => {
+    const { world } = await createLab();
+    await addSnapshot(world, "older", { retentionPolicy: { gracePeriod: "0s", maxCount: 1 } });
+    await untilPhase(world, "older", "Ready");
+    await addSnapshot(world, "newer", { metadata: { pinned: true } });
+    await untilPhase(world, "newer", "Ready");
+    expect(snapshotOf(world, "older")?.status?.phase).toBe("Ready");
+    await world.resources.vmSnapshots.patch(
+      { namespace: "default", name: "newer" },
+      { spec: { metadata: { pinned: false } } },
+      { type: "merge" },
+    );
+    await until("one too many", () => snapshotOf(world, "older") === undefined);
+    expect(snapshotOf(world, "newer")?.status?.phase).toBe("Ready");
+  });
 });
