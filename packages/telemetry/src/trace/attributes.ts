@@ -44,17 +44,18 @@ export function writeAttribute(
 
 /** A copy of what may stay, as the official SDK makes it, and how many attributes were dropped. */
 export function copyAttributes(
-  given: Attributes | undefined,
+  given: Attributes | null | undefined,
   limits: AttributeLimits,
 ): { readonly attributes: Attributes; readonly count: number; readonly dropped: number } {
   let count = 0;
   // What a literal lists is its own; to ask for every key would take as long as all the rest.
-  if (given !== undefined && Object.getPrototypeOf(given) !== Object.prototype) return copyWithCare(given, limits);
+  if (given === null || given === undefined) return { attributes: {}, count: 0, dropped: 0 };
+  if (Object.getPrototypeOf(given) !== Object.prototype) return copyWithCare(given, limits);
   for (const key in given) {
     if (!isSimple(given[key], limits) || !isUsual(key)) return copyWithCare(given, limits);
     count++;
   }
-  if (given !== undefined && count > limits.attributeCountLimit) return copyWithCare(given, limits);
+  if (count > limits.attributeCountLimit) return copyWithCare(given, limits);
   // One by one they would be looked up by name, which takes ten times as long.
   return { attributes: { ...given }, count, dropped: 0 };
 }

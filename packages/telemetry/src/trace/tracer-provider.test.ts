@@ -166,6 +166,9 @@ describe("createTracerProvider", () => {
       .getTracer("test")
       .startSpan("work", { attributes: { secret: "s3cr3t" }, startTime: [1, 0], links: null as unknown as Link[] });
     span.setAttributes(null as unknown as Attributes).setAttribute("n", 1);
+    createTracerProvider()
+      .getTracer("test")
+      .startSpan("work", { attributes: null as unknown as Attributes });
     span.end([3, 5]);
     const [inherited, proxy] = wrapped.map(show);
     expect(inherited).toMatchObject({ attributes: [["secret", "(redacted)"]], duration: [2, 5], ended: true });
