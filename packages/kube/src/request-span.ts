@@ -40,6 +40,7 @@ export function createRequestTracer({ provider, server, overMs }: RequestTracerO
       const startTime = performance.now();
 
       function end(outcome: Attributes, status?: SpanStatus): void {
+        const endTime = performance.now();
         const template = pathTemplate(path);
         const attributes: Attributes = {
           "http.request.method": method,
@@ -51,13 +52,18 @@ export function createRequestTracer({ provider, server, overMs }: RequestTracerO
           ...outcome,
         };
         if (resendCount > 0) attributes["http.request.resend_count"] = resendCount;
-        const span = tracer.startSpan(
-          `${method} ${template}`,
-          { kind: SpanKind.CLIENT, startTime, attributes },
-          parent,
-        );
-        if (status !== undefined) span.setStatus(status);
-        span.end();
+        try {
+          const span = tracer.startSpan(
+            `${method} ${template}`,
+            { kind: SpanKind.CLIENT, startTime, attributes },
+            parent,
+          );
+          if (status !== undefined) span.setStatus(status);
+          // The official SDK would take the wall clock here, in whole milliseconds, since it was told the start.
+          span.end(endTime);
+        } catch {
+          // A sampler or processor that throws must not undo what the request has done.
+        }
       }
 
       return {
