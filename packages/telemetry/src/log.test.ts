@@ -134,6 +134,7 @@ describe("createLogger", () => {
         stringData: { pin: "s3cret-i" },
       },
       url: "https://bob:s3cret-j@host/path",
+      odd: `1${"2".repeat(40)}://bob:s3cret-m@host/path`,
       error: new Error("login with Bearer s3cret-kkkk refused", { cause: new Error("at ldap://x:s3cret-l@host") }),
       pem: "-----BEGIN RSA PRIVATE KEY-----\ns3cret-m\n-----END RSA PRIVATE KEY-----",
       cookies: ["s3cret-n"],

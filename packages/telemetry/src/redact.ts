@@ -108,6 +108,6 @@ function cleanText(text: string): string {
     .slice(0, 4 * maxText)
     .replace(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, hidden)
     .replace(/\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, `$1 ${hidden}`)
-    .replace(/([a-z][a-z0-9+.-]{0,30}:\/\/[^\s:/@]*:)[^\s/@]+@/gi, `$1${hidden}@`);
+    .replace(/([a-z0-9+.-]:\/\/[^\s:/@]*:)[^\s/@]+@/gi, `$1${hidden}@`);
   return safe.length > maxText ? `${safe.slice(0, maxText)}… (${text.length} characters)` : safe;
 }
