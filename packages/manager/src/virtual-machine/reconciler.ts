@@ -62,7 +62,11 @@ export function createMachineReconciler(
   });
   return async (request, context) => {
     const vm = virtualMachines.get(request.namespace, request.name);
-    if (vm === undefined) return done();
+    if (vm === undefined) {
+      // A look that was under way when it went planned the next one.
+      looks.forget(request.namespace, request.name);
+      return done();
+    }
     const deleting = vm.metadata.deletionTimestamp !== undefined;
     if (deleting && vm.metadata.finalizers?.includes(finalizer) !== true) return done();
     if (manager.released.has(vm.metadata.uid)) return done();
